@@ -1,0 +1,527 @@
+import { DeadlineHeap } from './deadline-heap.ts'
+import { keyId } from './key-id.ts'
+import { createKeySpace, type KeySpace } from './key-space.ts'
+import { KEY_STATES, Keyring, type KeyState, type Metadata } from './keyring.ts'
+import {
+  assertPolicy,
+  DEFAULT_POLICY,
+  isKey,
+  longestHold,
+  MAX_COOLDOWN_MS,
+  MIN_LEASE_MS,
+  type Policy
+} from './policy.ts'
+import { cryptoRandom, type Random } from './random.ts'
+import { ACQUIRED_AT, FENCE, KEEP_ALIVE_BY, LEASE_MS, type Records, UNTIL } from './records.ts'
+import {
+  type Cursor,
+  formatCursor,
+  type KeyspaceView,
+  type KeyView,
+  type LeaseView,
+  parseCursor,
+  parseLeaseId,
+  type PoolCounts,
+  viewKey,
+  viewLease
+} from './views.ts'
+
+export type { KeyState, Metadata } from './keyring.ts'
+export { DEFAULT_POLICY, type Policy } from './policy.ts'
+export { cryptoRandom, type Random } from './random.ts'
+export type { KeyspaceView, KeyView, LeaseView, PoolCounts } from './views.ts'
+
+/** How many due deadlines of each kind a verb applies before it does its own work. */
+const APPLIED_PER_VERB = 16
+
+export interface KeyPoolOptions {
+  /** Members that are absent have their default. */
+  policy?: Partial<Policy>
+  /** The present instant: milliseconds since 1970 as a whole number that never goes back. */
+  clock: () => number
+  /** Node's cryptographic source by default. */
+  random?: Random
+  /** The largest fence that this pool's name has had: the first lease's is one more. 0 by default. */
+  fence?: number
+}
+
+export interface AcquireRequest {
+  /** 100 … the policy's `leaseMs`, which it is where absent. */
+  leaseMs?: number | undefined
+  /** Who holds it, for people to read. */
+  holder?: string | undefined
+}
+
+export interface RenewRequest {
+  /** From now on, 100 … the policy's `leaseMs`; the length that the lease was acquired for where absent. */
+  leaseMs?: number | undefined
+  /** Also keep the key alive. */
+  keepAlive?: boolean | undefined
+}
+
+export interface KeyImport {
+  /** 1 … 512 visible ASCII characters. */
+  key: string
+  metadata?: Metadata | null | undefined
+}
+
+export interface ListRequest {
+  /** Only the keys in this state. */
+  state?: KeyState | undefined
+  /** How many positions to look at, at most. */
+  limit: number
+  /** The last page's `nextCursor`. */
+  cursor?: string | undefined
+}
+
+/**
+ * A pool of keys that are lent out, one caller at a time.
+ *
+ * HOW THE POOL KEEPS TIME
+ *
+ * A key has two deadlines that never touch each other. Its hold (a lease, or the cooling after one) ends at UNTIL and
+ * frees it; its life ends at KEEP_ALIVE_BY, unless it is kept alive, and retires it for ever. Each is exact on access:
+ * a verb that meets a key first applies whichever of its deadlines has passed. What nobody meets waits in two heaps, of
+ * which each verb applies a bounded part before it looks at anything else; so no call is ever long, even when a million
+ * deadlines pass at once. A verb that would say no, while due deadlines are left that might change its answer, says
+ * 'behind' instead: sweep until that returns false, then ask again.
+ *
+ * All verbs are synchronous and O(log n) or better in the number of keys, but for `list` (O(page)), and for `generate`
+ * and `importKeys` (times the number of keys). Expected refusals are values; nonsense throws a RangeError.
+ */
+export class KeyPool {
+  readonly #clock: () => number
+  readonly #random: Random
+  readonly #ring: Keyring
+  readonly #records: Records
+  readonly #holds = new DeadlineHeap()
+  readonly #lives = new DeadlineHeap()
+  #policy: Readonly<Policy>
+  #space: KeySpace
+  #fence: number
+
+  constructor({ policy = {}, clock, random = cryptoRandom(), fence = 0 }: KeyPoolOptions) {
+    const whole = { ...DEFAULT_POLICY, ...policy }
+    assertPolicy(whole)
+    if (longestHold(whole) < whole.leaseMs) throw new RangeError('maxHoldMs must be null or at least leaseMs')
+    this.#policy = Object.freeze(whole)
+    this.#clock = clock
+    this.#random = random
+    this.#fence = fence
+    this.#ring = new Keyring(whole.prefix.length + whole.length)
+    this.#records = this.#ring.records
+    this.#space = this.#makeSpace()
+  }
+
+  get policy(): Readonly<Policy> {
+    return this.#policy
+  }
+
+  /** The fence of the latest lease. */
+  get fence(): number {
+    return this.#fence
+  }
+
+  /** The sizes of the two deadline heaps: each at most twice the number of living keys. */
+  get heapSizes(): { holds: number; lives: number } {
+    return { holds: this.#holds.size, lives: this.#lives.size }
+  }
+
+  /**
+   * When to sweep next, Infinity for not before a verb. No deadline is earlier; it may turn out that nothing was due. O(1).
+   */
+  get nextSweepAt(): number {
+    return Math.min(this.#holds.next, this.#lives.next)
+  }
+
+  /**
+   * Applies up to `limit` deadlines that have passed, of each kind. Returns whether more are left. O(limit · log n).
+   */
+  sweep(limit: number): boolean {
+    const now = this.#clock()
+    this.#apply(now, limit)
+    return this.#isBehind(now)
+  }
+
+  /**
+   * Changes the policy; absent members keep their value. Applies to what happens next: no running lease or life ends,
+   * shrinks or grows. 'policy-locked' where the shape of keys would change while one lives or is retired.
+   */
+  setPolicy(changes: Partial<Policy>): Readonly<Policy> | 'policy-locked' | 'max-hold-too-short' {
+    const policy = { ...this.#policy, ...changes }
+    assertPolicy(policy)
+    if (longestHold(policy) < policy.leaseMs) return 'max-hold-too-short'
+    const { alphabet, length, prefix } = this.#policy
+    const reshaped = policy.alphabet !== alphabet || policy.length !== length || policy.prefix !== prefix
+    if (reshaped && this.#ring.living + this.#ring.retired > 0) return 'policy-locked'
+    this.#policy = Object.freeze(policy)
+    if (reshaped) {
+      this.#ring.expectLength(policy.prefix.length + policy.length)
+      this.#space = this.#makeSpace()
+    }
+    return this.#policy
+  }
+
+  /** How many keys are in which state. Exact once the sweep is not behind. */
+  counts(): PoolCounts {
+    this.#apply(this.#clock(), APPLIED_PER_VERB)
+    return {
+      total: this.#ring.living,
+      free: this.#ring.count('free'),
+      leased: this.#ring.count('leased'),
+      cooling: this.#ring.count('cooling'),
+      retired: this.#ring.retired
+    }
+  }
+
+  keyspace(): KeyspaceView {
+    const { size, used } = this.#space
+    const remaining = size - BigInt(used)
+    return size <= BigInt(Number.MAX_SAFE_INTEGER)
+      ? { size: Number(size), remaining: Number(remaining) }
+      : { size: size.toString(), remaining: remaining.toString() }
+  }
+
+  /** New random keys, all or none, in the answer with their secrets. */
+  generate(count = 1, metadata: Metadata | null = null): KeyView[] | 'keyspace-exhausted' | 'pool-full' | 'behind' {
+    if (!Number.isInteger(count) || count < 1) throw new RangeError('count must be an integer of at least 1')
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    if (this.#space.size - BigInt(this.#space.used) < BigInt(count)) return 'keyspace-exhausted'
+    const full = this.#isFullFor(count, now)
+    if (full) return full
+    const views: KeyView[] = []
+    for (let i = 0; i < count; i++) views.push(this.#insert(this.#space.draw(), metadata, now))
+    return views
+  }
+
+  /**
+   * Keys that come from elsewhere, all or none; the same one twice throws. 'key-exists' and 'key-retired' come with the
+   * indexes of all keys that live (or else: are retired) already.
+   */
+  importKeys(
+    imports: readonly KeyImport[]
+  ): KeyView[] | { refusal: 'key-exists' | 'key-retired'; indexes: number[] } | 'pool-full' | 'behind' {
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    if (new Set(imports.map(({ key }) => key)).size < imports.length)
+      throw new RangeError('a key stands twice in the import')
+    const existing: number[] = []
+    const retired: number[] = []
+    for (const [i, { key }] of imports.entries()) {
+      if (!isKey(key)) throw new RangeError(`key ${i} must be 1 … 512 visible ASCII characters`)
+      const id = keyId(key)
+      if (this.#find(id, now) !== undefined) existing.push(i)
+      else if (this.#ring.isRetired(id)) retired.push(i)
+    }
+    if (existing.length > 0) return { refusal: 'key-exists', indexes: existing }
+    if (retired.length > 0) return { refusal: 'key-retired', indexes: retired }
+    const full = this.#isFullFor(imports.length, now)
+    if (full) return full
+    return imports.map(({ key, metadata = null }) => {
+      this.#space.take(key)
+      return this.#insert(key, metadata, now)
+    })
+  }
+
+  /** A key, with its secret if `reveal`. */
+  get(id: string, reveal = false): KeyView | 'unknown-key' {
+    const now = this.#clock()
+    const slot = this.#find(id, now)
+    return slot === undefined ? 'unknown-key' : viewKey(this.#ring, slot, now, reveal)
+  }
+
+  /**
+   * A page of keys in no particular order; `nextCursor` is null at the end. A key that keeps its state during the whole
+   * walk is met at least once: see SlotSet. The only verb whose cost the caller chooses: O(limit).
+   */
+  list({
+    state,
+    limit,
+    cursor
+  }: ListRequest): { keys: KeyView[]; nextCursor: string | null } | 'bad-cursor' | 'behind' {
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    const scope = state === undefined ? 'all' : 'one'
+    let next: Cursor | undefined = { scope, state: state ?? 'free', below: Infinity }
+    if (cursor !== undefined) {
+      next = parseCursor(cursor)
+      if (next === undefined || next.scope !== scope || next.state !== (state ?? next.state)) return 'bad-cursor'
+    }
+    if (this.#isBehind(now)) return 'behind'
+    const keys: KeyView[] = []
+    while (next !== undefined && keys.length < limit) {
+      const below = Math.min(next.below, this.#ring.count(next.state))
+      if (below > 0) {
+        keys.push(viewKey(this.#ring, this.#ring.at(next.state, below - 1), now, false))
+        next = { ...next, below: below - 1 }
+      } else {
+        const following: KeyState | undefined = KEY_STATES[KEY_STATES.indexOf(next.state) + 1]
+        next = scope === 'all' && following !== undefined ? { scope, state: following, below: Infinity } : undefined
+      }
+    }
+    return { keys, nextCursor: this.#cursorAt(next) }
+  }
+
+  /** A key's life ends on request, leased or not. Per policy it may come again, or is retired. */
+  delete(id: string): 'deleted' | 'unknown-key' {
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    const slot = this.#find(id, now)
+    if (slot === undefined) return 'unknown-key'
+    if (this.#policy.reuseDeleted) this.#space.giveBack(this.#ring.keyOf(slot))
+    this.#remove(slot, !this.#policy.reuseDeleted)
+    return 'deleted'
+  }
+
+  /** Moves the end of a key's life to now + `keepAliveMs`. Its lease, if any, is not touched. */
+  keepAlive(id: string): KeyView | 'unknown-key' {
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    const slot = this.#find(id, now)
+    if (slot === undefined) return 'unknown-key'
+    this.#live(slot, now)
+    return viewKey(this.#ring, slot, now, false)
+  }
+
+  /** Marks a key as activated; `first` tells whether it was not before. */
+  activate(id: string): { first: boolean; key: KeyView } | 'unknown-key' {
+    const now = this.#clock()
+    const slot = this.#find(id, now)
+    if (slot === undefined) return 'unknown-key'
+    const first = this.#ring.activatedAt.get(slot) === 0
+    if (first) this.#ring.activatedAt.set(slot, now)
+    return { first, key: viewKey(this.#ring, slot, now, false) }
+  }
+
+  setMetadata(id: string, metadata: Metadata | null): KeyView | 'unknown-key' {
+    const now = this.#clock()
+    const slot = this.#find(id, now)
+    if (slot === undefined) return 'unknown-key'
+    this.#ring.metadata.set(slot, freeze(metadata))
+    return viewKey(this.#ring, slot, now, false)
+  }
+
+  /**
+   * A lease of a free key, with its secret. Each free key is equally likely; of those whose hold ended a moment ago,
+   * once the sweep has met them.
+   */
+  acquire({ leaseMs = this.#policy.leaseMs, holder }: AcquireRequest = {}):
+    LeaseView | 'no-free-key' | 'lease-too-long' | 'behind' {
+    assertLength('leaseMs', leaseMs, MIN_LEASE_MS)
+    if (leaseMs > this.#policy.leaseMs) return 'lease-too-long'
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    for (let picked = 0; picked < APPLIED_PER_VERB && this.#ring.count('free') > 0; picked++) {
+      const slot = this.#ring.at('free', this.#random.below(this.#ring.count('free')))
+      if (this.#records.get(slot, KEEP_ALIVE_BY) > now) return this.#grant(slot, leaseMs, holder, now)
+      // Its life ended, and the sweep has not come by yet.
+      this.#remove(slot, true)
+    }
+    return this.#isBehind(now) ? 'behind' : 'no-free-key'
+  }
+
+  /** A running lease, with its secret if `reveal`. */
+  lease(leaseId: string, reveal = false): LeaseView | 'lease-lost' {
+    const now = this.#clock()
+    const slot = this.#findLease(leaseId, now)
+    return slot === undefined ? 'lease-lost' : viewLease(this.#ring, slot, now, longestHold(this.#policy), reveal)
+  }
+
+  /** Moves a lease's deadline later, to max(present, min(now + leaseMs, acquiredAt + the longest hold)). */
+  renew(
+    leaseId: string,
+    { leaseMs, keepAlive = false }: RenewRequest = {}
+  ): LeaseView | 'lease-lost' | 'lease-too-long' | 'max-hold-reached' {
+    if (leaseMs !== undefined) {
+      assertLength('leaseMs', leaseMs, MIN_LEASE_MS)
+      if (leaseMs > this.#policy.leaseMs) return 'lease-too-long'
+    }
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    const slot = this.#findLease(leaseId, now)
+    if (slot === undefined) return 'lease-lost'
+    const until = this.#records.get(slot, UNTIL)
+    const last = this.#records.get(slot, ACQUIRED_AT) + longestHold(this.#policy)
+    if (until >= last) return 'max-hold-reached'
+    const asked = now + (leaseMs ?? this.#records.get(slot, LEASE_MS))
+    this.#records.set(slot, UNTIL, Math.max(until, Math.min(asked, last)))
+    if (keepAlive) this.#live(slot, now)
+    return viewLease(this.#ring, slot, now, longestHold(this.#policy), false)
+  }
+
+  /**
+   * Ends a lease early; for `cooldownMs` the key is not served then. Repeating it is 'released' again, and changes
+   * nothing, until somebody else leases the key.
+   */
+  release(leaseId: string, cooldownMs = 0): 'released' | 'lease-lost' {
+    if (cooldownMs !== 0) assertLength('cooldownMs', cooldownMs, 0, MAX_COOLDOWN_MS)
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    const named = parseLeaseId(leaseId)
+    const slot = named && this.#find(named.keyId, now)
+    // A fence is forgotten when its lease ends otherwise, so one that is remembered for a key not leased was released.
+    if (slot === undefined || this.#records.get(slot, FENCE) !== named?.fence) return 'lease-lost'
+    if (this.#ring.stateOf(slot) !== 'leased') return 'released'
+    this.#ring.forgetHolder(slot)
+    this.#records.set(slot, UNTIL, now + cooldownMs)
+    if (cooldownMs === 0) {
+      this.#ring.move(slot, 'free')
+    } else {
+      this.#ring.move(slot, 'cooling')
+      this.#holds.arm(slot, now + cooldownMs)
+    }
+    return 'released'
+  }
+
+  /**
+   * Frees a key, whoever holds it and however long it would cool; with `fence`, only if that lease is the one to end.
+   */
+  unblock(id: string, fence?: number): 'unblocked' | 'unknown-key' | 'key-not-leased' | 'lease-lost' {
+    const now = this.#clock()
+    this.#apply(now, APPLIED_PER_VERB)
+    const slot = this.#find(id, now)
+    if (slot === undefined) return 'unknown-key'
+    if (this.#ring.stateOf(slot) === 'free') return 'key-not-leased'
+    if (fence !== undefined && this.#records.get(slot, FENCE) !== fence) return 'lease-lost'
+    this.#records.set(slot, UNTIL, now)
+    this.#free(slot)
+    return 'unblocked'
+  }
+
+  /**
+   * How long until the earliest lease or cooling ends, in milliseconds; null where there is none. It may be less than
+   * the truth while many leases have just been renewed. O(log n).
+   */
+  nextFreeInMs(): number | null {
+    const now = this.#clock()
+    for (let looked = 0; looked < APPLIED_PER_VERB; looked++) {
+      const slot = this.#holds.first
+      if (slot === undefined) return null
+      // An entry older than the deadline is brought up to date, as the sweep would when it surfaces.
+      if (slot !== -1 && this.#ring.stateOf(slot) !== 'free' && this.#records.get(slot, UNTIL) <= this.#holds.next)
+        break
+      this.#applyHold(this.#holds.takeDue(Infinity) as number, now)
+    }
+    return Math.max(0, this.#holds.next - now)
+  }
+
+  #makeSpace(): KeySpace {
+    return createKeySpace(this.#policy, this.#random, key => this.#ring.isUsed(key))
+  }
+
+  #isBehind(now: number): boolean {
+    return this.nextSweepAt <= now
+  }
+
+  #isFullFor(count: number, now: number): 'pool-full' | 'behind' | undefined {
+    if (this.#ring.living + count <= this.#policy.maxKeys) return undefined
+    return this.#isBehind(now) ? 'behind' : 'pool-full'
+  }
+
+  #apply(now: number, limit: number): void {
+    for (let applied = 0; applied < limit; applied++) {
+      const slot = this.#lives.takeDue(now)
+      if (slot === undefined) break
+      this.#applyLife(slot, now)
+    }
+    for (let applied = 0; applied < limit; applied++) {
+      const slot = this.#holds.takeDue(now)
+      if (slot === undefined) break
+      this.#applyHold(slot, now)
+    }
+  }
+
+  /** An entry has surfaced: its key's life is over, or goes on until a later instant, or the entry was an orphan. */
+  #applyLife(slot: number, now: number): void {
+    if (slot === -1) return
+    const until = this.#records.get(slot, KEEP_ALIVE_BY)
+    if (until <= now) this.#remove(slot, true)
+    else if (until !== Infinity) this.#lives.arm(slot, until)
+  }
+
+  #applyHold(slot: number, now: number): void {
+    if (slot === -1 || this.#ring.stateOf(slot) === 'free') return
+    const until = this.#records.get(slot, UNTIL)
+    if (until <= now) this.#free(slot)
+    else this.#holds.arm(slot, until)
+  }
+
+  /** The slot of a living key, whose own deadlines are applied first. */
+  #find(id: string, now: number): number | undefined {
+    const slot = this.#ring.find(id)
+    if (slot === undefined) return undefined
+    if (this.#records.get(slot, KEEP_ALIVE_BY) <= now) {
+      this.#remove(slot, true)
+      return undefined
+    }
+    if (this.#records.get(slot, UNTIL) <= now && this.#ring.stateOf(slot) !== 'free') this.#free(slot)
+    return slot
+  }
+
+  #findLease(leaseId: string, now: number): number | undefined {
+    const named = parseLeaseId(leaseId)
+    const slot = named && this.#find(named.keyId, now)
+    if (slot === undefined || this.#ring.stateOf(slot) !== 'leased') return undefined
+    return this.#records.get(slot, FENCE) === named?.fence ? slot : undefined
+  }
+
+  #insert(key: string, metadata: Metadata | null, now: number): KeyView {
+    const slot = this.#ring.insert(key, now)
+    if (metadata !== null) this.#ring.metadata.set(slot, freeze(metadata))
+    this.#live(slot, now)
+    return viewKey(this.#ring, slot, now, true)
+  }
+
+  #live(slot: number, now: number): void {
+    const { keepAliveMs } = this.#policy
+    const until = keepAliveMs === null ? Infinity : now + keepAliveMs
+    this.#records.set(slot, KEEP_ALIVE_BY, until)
+    if (until !== Infinity) this.#lives.arm(slot, until)
+  }
+
+  #grant(slot: number, leaseMs: number, holder: string | undefined, now: number): LeaseView {
+    this.#ring.move(slot, 'leased')
+    this.#records.set(slot, UNTIL, now + leaseMs)
+    this.#records.set(slot, ACQUIRED_AT, now)
+    this.#records.set(slot, FENCE, ++this.#fence)
+    this.#records.set(slot, LEASE_MS, leaseMs)
+    if (holder !== undefined) this.#ring.holders.set(slot, holder)
+    this.#holds.arm(slot, now + leaseMs)
+    return viewLease(this.#ring, slot, now, longestHold(this.#policy), true)
+  }
+
+  /** A lease or a cooling has ended, but not by its holder. */
+  #free(slot: number): void {
+    if (this.#ring.stateOf(slot) === 'leased') {
+      this.#records.set(slot, FENCE, 0)
+      this.#ring.forgetHolder(slot)
+    }
+    this.#ring.move(slot, 'free')
+  }
+
+  #remove(slot: number, retire: boolean): void {
+    this.#holds.forget(slot)
+    this.#lives.forget(slot)
+    this.#ring.remove(slot, retire)
+  }
+
+  #cursorAt(next: Cursor | undefined): string | null {
+    return next === undefined
+      ? null
+      : formatCursor({ ...next, below: Math.min(next.below, this.#ring.count(next.state)) })
+  }
+}
+
+/** A copy that nobody can change behind the pool's back. */
+function freeze(metadata: Metadata | null): Metadata | undefined {
+  return metadata === null ? undefined : Object.freeze({ ...metadata })
+}
+
+function assertLength(name: string, value: number, min: number, max = Infinity): void {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(
+      `${name} must be an integer of at least ${min}${max === Infinity ? '' : ` and at most ${max}`}`
+    )
+  }
+}

@@ -1,0 +1,162 @@
+import { customRandom } from 'nanoid'
+import { GrowingMap } from './growing-map.ts'
+import type { Policy } from './policy.ts'
+import type { Random } from './random.ts'
+
+/** The strings that a pool may generate: `prefix` and then `length` characters of `alphabet`. */
+export interface KeySpace {
+  /** How many keys there are, used or not. */
+  readonly size: bigint
+  /** How many of them are used: living or retired. */
+  readonly used: number
+  /** A uniformly random key that is not used, which then is. At least one must remain. O(1). */
+  draw(): string
+  /** A key that came by itself is used from now on, where it is one of this space. O(1). */
+  take(key: string): void
+  /** A key is not used any more, where it is one of this space. O(1). */
+  giveBack(key: string): void
+}
+
+export type Shape = Pick<Policy, 'alphabet' | 'length' | 'prefix'>
+
+/** `isUsed` tells whether a key lives or is retired. */
+export function createKeySpace(shape: Shape, random: Random, isUsed: (key: string) => boolean): KeySpace {
+  const size = BigInt(shape.alphabet.length) ** BigInt(shape.length)
+  return size <= BigInt(Number.MAX_SAFE_INTEGER)
+    ? new ShuffledSpace(shape, Number(size), random)
+    : new VastSpace(shape, size, random, isUsed)
+}
+
+/** The index of a key, the first character the most significant digit, or -1 for a key of another shape. */
+function indexOf(shape: Shape, key: string): number {
+  const { alphabet, length, prefix } = shape
+  if (key.length !== prefix.length + length || !key.startsWith(prefix)) return -1
+  let index = 0
+  for (let i = prefix.length; i < key.length; i++) {
+    const digit = alphabet.indexOf(key[i] as string)
+    if (digit === -1) return -1
+    index = index * alphabet.length + digit
+  }
+  return index
+}
+
+/**
+ * A space whose keys can be numbered: the unused indexes stand, shuffled, at the positions 0 … remaining - 1.
+ *
+ * Drawing takes the index at a random position and moves the last one into the hole: the shuffle of Fisher and Yates in
+ * Durstenfeld's form (CACM 7 (1964), algorithm 235). It is kept sparse: a position that was never disturbed holds the
+ * index of its own number and needs no memory. So a draw costs the same for the first key and for the last, and nothing
+ * is ever tried twice.
+ */
+class ShuffledSpace implements KeySpace {
+  readonly size: bigint
+  readonly #shape: Shape
+  readonly #count: number
+  readonly #random: Random
+  readonly #indexAt = new GrowingMap<number, number>(mix)
+  readonly #positionOf = new GrowingMap<number, number>(mix)
+  #remaining: number
+
+  constructor(shape: Shape, count: number, random: Random) {
+    this.size = BigInt(count)
+    this.#shape = shape
+    this.#count = count
+    this.#remaining = count
+    this.#random = random
+  }
+
+  get used(): number {
+    return this.#count - this.#remaining
+  }
+
+  draw(): string {
+    const position = this.#random.below(this.#remaining)
+    const index = this.#indexAt.get(position) ?? position
+    this.#takeAt(position, index)
+    return this.#keyOf(index)
+  }
+
+  take(key: string): void {
+    const index = indexOf(this.#shape, key)
+    if (index !== -1) this.#takeAt(this.#positionOf.get(index) ?? index, index)
+  }
+
+  giveBack(key: string): void {
+    const index = indexOf(this.#shape, key)
+    if (index !== -1) this.#place(index, this.#remaining++)
+  }
+
+  #takeAt(position: number, index: number): void {
+    const last = --this.#remaining
+    const moved = this.#indexAt.get(last) ?? last
+    this.#indexAt.delete(last)
+    this.#positionOf.delete(index)
+    if (position !== last) this.#place(moved, position)
+  }
+
+  #place(index: number, position: number): void {
+    if (index === position) {
+      this.#indexAt.delete(position)
+      this.#positionOf.delete(index)
+    } else {
+      this.#indexAt.set(position, index)
+      this.#positionOf.set(index, position)
+    }
+  }
+
+  #keyOf(index: number): string {
+    const { alphabet, length, prefix } = this.#shape
+    let characters = ''
+    for (let i = 0; i < length; i++) {
+      characters = alphabet[index % alphabet.length] + characters
+      index = Math.floor(index / alphabet.length)
+    }
+    return prefix + characters
+  }
+}
+
+/** Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4): neighbours end up far apart. */
+function mix(value: number): number {
+  return Math.imul((value % 4_294_967_296) ^ Math.floor(value / 4_294_967_296), 0x9e3779b1) >>> 2
+}
+
+/** Two draws of the same key in a space of 2^53 happen once in millions of years; ten in a row mean a broken source. */
+const MAX_DRAWS = 10
+
+/** A space of more than 2^53 keys, of which memory holds too small a part for a drawn one to be a used one: see draw. */
+class VastSpace implements KeySpace {
+  readonly size: bigint
+  readonly #shape: Shape
+  readonly #isUsed: (key: string) => boolean
+  readonly #nanoid: () => string
+  #used = 0
+
+  constructor(shape: Shape, size: bigint, random: Random, isUsed: (key: string) => boolean) {
+    this.size = size
+    this.#shape = shape
+    this.#isUsed = isUsed
+    this.#nanoid = customRandom(shape.alphabet, shape.length, count => random.bytes(count))
+  }
+
+  get used(): number {
+    return this.#used
+  }
+
+  draw(): string {
+    for (let draws = 0; draws < MAX_DRAWS; draws++) {
+      const key = this.#shape.prefix + this.#nanoid()
+      if (this.#isUsed(key)) continue
+      this.#used++
+      return key
+    }
+    throw new Error(`${MAX_DRAWS} random keys in a row were in use: the source of randomness is broken`)
+  }
+
+  take(key: string): void {
+    if (indexOf(this.#shape, key) !== -1) this.#used++
+  }
+
+  giveBack(key: string): void {
+    if (indexOf(this.#shape, key) !== -1) this.#used--
+  }
+}

@@ -1,0 +1,166 @@
+import type { Keyring, KeyState, Metadata } from './keyring.ts'
+import { ACQUIRED_AT, CREATED_AT, FENCE, KEEP_ALIVE_BY, SERIAL, UNTIL } from './records.ts'
+
+/** A living key as it was at the moment of the answer. Instants are milliseconds since 1970, lengths milliseconds. */
+export interface KeyView {
+  id: string
+  /** The secret; only where the call may show it. */
+  key?: string
+  state: KeyState
+  createdAt: number
+  activatedAt: number | null
+  /** When its life ends unless it is kept alive; null where keys do not age. */
+  keepAliveBy: number | null
+  keepAliveInMs: number | null
+  coolingUntil: number | null
+  coolingInMs: number | null
+  lease: { id: string; fence: number; holder: string | null; expiresAt: number; expiresInMs: number } | null
+  metadata: Metadata | null
+  /** The how manieth key of its pool this is: grows, and stays with the key. */
+  serial: number
+  /** When it was last leased; null: never. */
+  servedAt: number | null
+  /** The latest of its generation, activation, leases' begins and ends. */
+  changedAt: number
+}
+
+/** A running lease as it was at the moment of the answer. */
+export interface LeaseView {
+  /** `<keyId>.<fence>` */
+  id: string
+  fence: number
+  keyId: string
+  /** The secret; only where the call may show it. */
+  key?: string
+  holder: string | null
+  acquiredAt: number
+  expiresAt: number
+  expiresInMs: number
+  /** The moment to renew, from this answer on; null where a renewal can't move the deadline. */
+  renewAfterMs: number | null
+  keepAliveBy: number | null
+  keepAliveInMs: number | null
+  metadata: Metadata | null
+}
+
+/** How many keys there are, by state. */
+export interface PoolCounts {
+  /** Living keys: free, leased and cooling. */
+  total: number
+  free: number
+  leased: number
+  cooling: number
+  retired: number
+}
+
+/** How many keys can be generated: numbers, or decimal strings where `size` passes 2^53 - 1. */
+export interface KeyspaceView {
+  size: number | string
+  /** Those neither living nor retired. */
+  remaining: number | string
+}
+
+/** A living key as it is; its deadlines have been applied. */
+export function viewKey(ring: Keyring, slot: number, now: number, reveal: boolean): KeyView {
+  const { records } = ring
+  const id = ring.idOf(slot)
+  const state = ring.stateOf(slot)
+  const keepAliveBy = finite(records.get(slot, KEEP_ALIVE_BY))
+  const createdAt = records.get(slot, CREATED_AT)
+  const activatedAt = ring.activatedAt.get(slot) || null
+  const servedAt = records.get(slot, ACQUIRED_AT) || null
+  const until = records.get(slot, UNTIL)
+  const fence = records.get(slot, FENCE)
+  const view: KeyView = {
+    id,
+    state,
+    createdAt,
+    activatedAt,
+    keepAliveBy,
+    keepAliveInMs: keepAliveBy && keepAliveBy - now,
+    coolingUntil: state === 'cooling' ? until : null,
+    coolingInMs: state === 'cooling' ? until - now : null,
+    lease:
+      state === 'leased'
+        ? {
+            id: `${id}.${fence}`,
+            fence,
+            holder: ring.holders.get(slot) ?? null,
+            expiresAt: until,
+            expiresInMs: until - now
+          }
+        : null,
+    metadata: ring.metadata.get(slot) ?? null,
+    serial: records.get(slot, SERIAL),
+    servedAt,
+    changedAt: Math.max(createdAt, activatedAt ?? 0, servedAt ?? 0, state === 'free' ? until : 0)
+  }
+  if (reveal) view.key = ring.keyOf(slot)
+  return view
+}
+
+/** A running lease as it is, of a pool that allows to hold a key for `longestHold` milliseconds. */
+export function viewLease(ring: Keyring, slot: number, now: number, longestHold: number, reveal: boolean): LeaseView {
+  const { records } = ring
+  const keyId = ring.idOf(slot)
+  const fence = records.get(slot, FENCE)
+  const acquiredAt = records.get(slot, ACQUIRED_AT)
+  const expiresAt = records.get(slot, UNTIL)
+  const expiresInMs = expiresAt - now
+  const keepAliveBy = finite(records.get(slot, KEEP_ALIVE_BY))
+  const view: LeaseView = {
+    id: `${keyId}.${fence}`,
+    fence,
+    keyId,
+    holder: ring.holders.get(slot) ?? null,
+    acquiredAt,
+    expiresAt,
+    expiresInMs,
+    renewAfterMs: expiresAt < acquiredAt + longestHold ? Math.floor(expiresInMs / 3) : null,
+    keepAliveBy,
+    keepAliveInMs: keepAliveBy && keepAliveBy - now,
+    metadata: ring.metadata.get(slot) ?? null
+  }
+  if (reveal) view.key = ring.keyOf(slot)
+  return view
+}
+
+function finite(instant: number): number | null {
+  return instant === Infinity ? null : instant
+}
+
+/** The length of a key's id: what stands before the dot of a lease's. */
+const ID_LENGTH = 22
+
+/** The parts of a lease's id, or undefined for a string that is none. A fence is written in one way: no leading zero. */
+export function parseLeaseId(id: string): { keyId: string; fence: number } | undefined {
+  if (id.charCodeAt(ID_LENGTH) !== 46 || id.charCodeAt(ID_LENGTH + 1) === 48) return undefined
+  let fence = 0
+  for (let i = ID_LENGTH + 1; i < id.length; i++) {
+    const digit = id.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return undefined
+    fence = fence * 10 + digit
+  }
+  return fence > 0 && fence <= Number.MAX_SAFE_INTEGER ? { keyId: id.slice(0, ID_LENGTH), fence } : undefined
+}
+
+const CURSOR = /^(all|one)\.(free|leased|cooling)\.(\d{1,8})$/
+
+/** Where a walk over the keys goes on: below a position among the keys in a state; over the other states then, or not. */
+export interface Cursor {
+  scope: 'all' | 'one'
+  state: KeyState
+  below: number
+}
+
+export function formatCursor({ scope, state, below }: Cursor): string {
+  return Buffer.from(`${scope}.${state}.${below}`, 'latin1').toString('base64url')
+}
+
+/** Undefined for a string that is no cursor. */
+export function parseCursor(text: string): Cursor | undefined {
+  const parts = CURSOR.exec(Buffer.from(text, 'base64url').toString('latin1'))
+  return parts === null
+    ? undefined
+    : { scope: parts[1] as Cursor['scope'], state: parts[2] as KeyState, below: Number(parts[3]) }
+}
