@@ -78,10 +78,13 @@ export class DeadlineHeap {
     const slot = this.#slotOf.get(entry)
     const owned = this.#entryOf.get(slot) === entry
     this.#freeEntryUp(entry)
-    if (!owned) return -1
-    this.#entryOf.set(slot, 0)
-    this.#owned--
-    return slot
+    if (owned) {
+      this.#entryOf.set(slot, 0)
+      this.#owned--
+    }
+    // Here too: orphans of late instants would otherwise outlive all that they were counted against.
+    this.#compact()
+    return owned ? slot : -1
   }
 
   #top(): TinyQueue<number> {

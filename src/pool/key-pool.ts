@@ -403,7 +403,8 @@ export class KeyPool {
         break
       this.#applyHold(this.#holds.takeDue(Infinity) as number, now)
     }
-    return Math.max(0, this.#holds.next - now)
+    // Entries of keys that are free may be left, or the last of them may just have been taken off.
+    return this.#ring.count('free') === this.#ring.living ? null : Math.max(0, this.#holds.next - now)
   }
 
   #makeSpace(): KeySpace {

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto'
+import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
+import type { Engine } from './engine.ts'
+import { registerRandomApiKey } from './dialects/random-api-key.ts'
+import { DEFAULT_TOKENS, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
+import type { App } from './http/app-type.ts'
+import { registerBatch } from './http/batch.ts'
+import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
+import {
+  answerClientErrors,
+  answerExpectations,
+  answerFrameworkError,
+  guardEdge,
+  logRequests,
+  requestIds
+} from './http/edge.ts'
+import { registerKeys } from './http/keys.ts'
+import { registerLeases } from './http/leases.ts'
+import { describeApi } from './http/openapi.ts'
+import { registerPools } from './http/pools.ts'
+import { sharedSchemas } from './http/schemas.ts'
+import { registerService } from './http/service.ts'
+import { validatorCompiler } from './http/validation.ts'
+
+/** Longer than any URL that is let in, so that the check of the whole URL comes first. */
+const MAX_PARAM_LENGTH = 10_000
+/** How long a request may take to arrive. Waiting for an answer does not count. */
+const REQUEST_TIMEOUT_MS = 30_000
+const TIMEOUT_CHECK_MS = 1000
+
+export type Dialect = 'random_api_key' | 'tokenapi'
+
+export interface AppOptions {
+  engine: Engine
+  /** Fastify's logger options; none by default. */
+  logger?: FastifyServerOptions['logger']
+  /** The old wire formats to serve besides. */
+  dialects?: readonly Dialect[]
+  /** What the keys of the pool of the dialect tokenapi are made of. */
+  tokens?: TokenShape
+  requestTimeoutMs?: number
+}
+
+export interface Service {
+  app: App
+  /** From now on /readyz says no; requests are still served. */
+  announceStop(): void
+  /** From now on new requests, and callers that wait, are refused as `draining`. */
+  drain(): void
+}
+
+/** The whole service short of a socket. */
+export async function buildApp(options: AppOptions): Promise<Service> {
+  const { engine, logger = false, dialects = ['random_api_key', 'tokenapi'], tokens = DEFAULT_TOKENS } = options
+  const nextId = requestIds(randomBytes(6).toString('base64url'))
+  const state = { stopping: false, draining: false }
+  const app: App = Fastify({
+    logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: nextId,
+    bodyLimit: MAX_BODY_BYTES,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    return503OnClosing: false,
+    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    frameworkErrors: answerFrameworkError,
+    clientErrorHandler: answerClientErrors(nextId),
+    http: { requireHostHeader: false, connectionsCheckingInterval: TIMEOUT_CHECK_MS }
+  })
+  answerExpectations(app.server, nextId)
+  // One logger for all: a child for each request costs more than the request's own work.
+  app.setChildLoggerFactory(parent => parent)
+  app.setValidatorCompiler(validatorCompiler)
+  for (const schema of sharedSchemas) app.addSchema(schema)
+  guardEdge(app, state)
+  logRequests(app)
+  readBodies(app)
+  await describeApi(app)
+
+  const protectedPools = ['default', ...(dialects.includes('tokenapi') ? [TOKEN_POOL] : [])]
+  registerPools(app, engine, pool => protectedPools.includes(pool))
+  registerKeys(app, engine)
+  registerLeases(app, engine)
+  registerBatch(app, engine)
+  registerService(app, engine, state)
+  if (dialects.includes('random_api_key')) registerRandomApiKey(app, engine)
+  if (dialects.includes('tokenapi')) await registerTokenApi(app, engine, tokens)
+
+  return {
+    app,
+    announceStop() {
+      state.stopping = true
+    },
+    drain() {
+      state.stopping = true
+      state.draining = true
+      engine.drain()
+    }
+  }
+}

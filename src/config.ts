@@ -1,0 +1,77 @@
+import type { Dialect } from './app.ts'
+import { DEFAULT_TOKENS, type TokenShape } from './dialects/tokenapi.ts'
+import { ALPHABET_PATTERN, MAX_GENERATED_LENGTH } from './pool/policy.ts'
+
+export interface Config {
+  host: string
+  port: number
+  logLevel: string
+  dialects: Dialect[]
+  tokens: TokenShape
+  /** For how long requests are still served after a signal to stop, in milliseconds. */
+  drainMs: number
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+const DIALECTS: readonly Dialect[] = ['random_api_key', 'tokenapi']
+const MAX_DRAIN_MS = 600_000
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/
+
+/** Thrown with a line for each variable that is wrong or unknown. */
+export class WrongConfiguration extends Error {
+  constructor(wrong: string[]) {
+    super(`wrong configuration:\n${wrong.map(line => `  ${line}`).join('\n')}`)
+  }
+}
+
+/** Reads the variables whose names begin with KEYPOOL_. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): Config {
+  const wrong: string[] = []
+  const read = new Set<string>()
+  const text = (name: string, standard: string): string => {
+    read.add(name)
+    return environment[name] ?? standard
+  }
+  const integer = (name: string, standard: number, min: number, max: number): number => {
+    const given = text(name, String(standard))
+    const value = /^\d{1,10}$/.test(given) ? Number(given) : NaN
+    if (!(value >= min && value <= max)) wrong.push(`${name} must be a whole number of ${min} … ${max}`)
+    return value
+  }
+
+  const host = text('KEYPOOL_HOST', '127.0.0.1')
+  const port = integer('KEYPOOL_PORT', 8080, 0, 65_535)
+  const logLevel = text('KEYPOOL_LOG_LEVEL', 'info')
+  const dialects = text('KEYPOOL_DIALECTS', DIALECTS.join(','))
+    .split(',')
+    .map(name => name.trim())
+    .filter(name => name !== '')
+  const tokens = {
+    alphabet: text('KEYPOOL_TOKENAPI_ALPHABET', DEFAULT_TOKENS.alphabet),
+    length: integer('KEYPOOL_TOKENAPI_LENGTH', DEFAULT_TOKENS.length, 1, MAX_GENERATED_LENGTH)
+  }
+  const drainMs = integer('KEYPOOL_DRAIN_MS', 0, 0, MAX_DRAIN_MS)
+  const open = text('KEYPOOL_OPEN', '0')
+
+  if (host === '') wrong.push('KEYPOOL_HOST must be an address or the name of a host')
+  if (open !== '0' && open !== '1') wrong.push('KEYPOOL_OPEN must be 0 or 1')
+  else if (open === '0' && !LOOPBACK.test(host)) {
+    wrong.push(
+      'KEYPOOL_HOST is no loopback address, and everybody who reaches the server may do everything: set KEYPOOL_OPEN=1 if that is meant'
+    )
+  }
+  if (!LOG_LEVELS.includes(logLevel)) wrong.push(`KEYPOOL_LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`)
+  if (!dialects.every(isDialect)) wrong.push(`KEYPOOL_DIALECTS must be a list of ${DIALECTS.join(',')}, or empty`)
+  if (!new RegExp(ALPHABET_PATTERN).test(tokens.alphabet)) {
+    wrong.push('KEYPOOL_TOKENAPI_ALPHABET must be 2 … 94 distinct visible ASCII characters')
+  }
+  for (const name of Object.keys(environment)) {
+    if (name.startsWith('KEYPOOL_') && !read.has(name)) wrong.push(`${name} is no variable of this version`)
+  }
+  if (wrong.length > 0) throw new WrongConfiguration(wrong)
+  return { host, port, logLevel, dialects: dialects.filter(isDialect), tokens, drainMs }
+}
+
+function isDialect(name: string): name is Dialect {
+  return (DIALECTS as readonly string[]).includes(name)
+}

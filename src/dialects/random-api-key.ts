@@ -1,0 +1,152 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { type Engine, isRefusal, type KeyView } from '../engine.ts'
+import type { App } from '../http/app-type.ts'
+import { instant } from '../http/instants.ts'
+import { releaseUnlessWritten } from '../http/leases.ts'
+import { refuse } from '../http/refusals.ts'
+import { nullable, refusals } from '../http/schemas.ts'
+import { keyId } from '../pool/key-id.ts'
+
+const POOL = 'default'
+const NO_KEY = 'No available key found'
+const UNKNOWN_TO_UPDATE = 'Kindly send key to be updated, given key does not exist'
+const UNKNOWN_TO_DELETE = 'Kindly send key to be deleted, given key does not exist'
+const DELETED = 'Given key has been deleted'
+const SCHEDULED = 'Scheduler has been started to unblock keys at given condition, Kindly do not hit again '
+
+const message = Type.Object({ message: Type.String() })
+const row = Type.Object({
+  id: Type.Integer({ description: 'Grows, and stays with its key.' }),
+  api_key: Type.String(),
+  alive: nullable(Type.String({ description: 'When the key was last served.' })),
+  is_blocked: Type.Boolean(),
+  created_at: Type.String(),
+  updated_at: Type.String()
+})
+const byKey = Type.Object({ api_key: Type.String({ description: 'The key itself.' }) })
+
+/** The calls of a Django REST service, for clients that know nothing else; the differences are in the README. */
+export function registerRandomApiKey(app: App, engine: Engine): void {
+  const route = (
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    { summary, response, query }: { summary: string; response: object; query?: typeof byKey },
+    handler: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+  ): void => {
+    for (const url of [path, path.slice(0, -1)]) {
+      app.route({
+        method,
+        url,
+        config: { bodyIgnored: true, methodNotAllowed },
+        exposeHeadRoute: false,
+        // The schema documents the parameter; a missing or repeated one has its own answer here.
+        validatorCompiler: () => () => true,
+        schema: {
+          hide: url !== path,
+          summary,
+          operationId: `random_api_key_${method.toLowerCase()}_${path.split('/').at(-2)}`,
+          tags: ['random_api_key'],
+          ...(query ? { querystring: query } : {}),
+          response: { ...refusals(), ...response }
+        },
+        handler
+      })
+    }
+  }
+
+  route(
+    'POST',
+    '/api/v1/random_api_key/',
+    { summary: 'Generate a key', response: { 201: row, ...refusals('keyspace-exhausted', 'pool-full') } },
+    async (_request, reply) => {
+      const keys = await engine.generate(POOL, { count: 1, metadata: null })
+      return isRefusal(keys) ? refuse(reply, keys) : reply.code(201).send(rowOf(keys[0] as KeyView))
+    }
+  )
+
+  route(
+    'GET',
+    '/api/v1/random_api_key/',
+    { summary: 'Lease a random free key', response: { 200: row, 404: message } },
+    async (_request, reply) => {
+      const lease = await engine.acquire(POOL, {})
+      if (isRefusal(lease)) return lease.refusal === 'no-free-key' ? say(reply, 404, NO_KEY) : refuse(reply, lease)
+      releaseUnlessWritten(reply, engine, POOL, [lease])
+      const key = await engine.key(POOL, lease.keyId, true)
+      return isRefusal(key) ? say(reply, 404, NO_KEY) : rowOf(key)
+    }
+  )
+
+  route(
+    'PUT',
+    '/api/v1/random_api_key/',
+    { summary: 'Unblock a key', query: byKey, response: { 200: row, 400: message } },
+    async (request, reply) => {
+      const id = idGiven(request)
+      await engine.unblock(POOL, id)
+      const key = await engine.key(POOL, id, true)
+      return isRefusal(key) ? say(reply, 400, UNKNOWN_TO_UPDATE) : rowOf(key)
+    }
+  )
+
+  route(
+    'DELETE',
+    '/api/v1/random_api_key/',
+    { summary: 'Delete a key', query: byKey, response: { 200: message, 400: message } },
+    async (request, reply) => {
+      const outcome = await engine.delete(POOL, idGiven(request))
+      return isRefusal(outcome) ? say(reply, 400, UNKNOWN_TO_DELETE) : say(reply, 200, DELETED)
+    }
+  )
+
+  route(
+    'PUT',
+    '/api/v1/keep_alive/',
+    { summary: 'Keep a key alive', query: byKey, response: { 200: row, 400: message } },
+    async (request, reply) => {
+      const id = idGiven(request)
+      const kept = await engine.keepAlive(POOL, id)
+      const key = isRefusal(kept) ? kept : await engine.key(POOL, id, true)
+      return isRefusal(key) ? say(reply, 400, UNKNOWN_TO_UPDATE) : rowOf(key)
+    }
+  )
+
+  route(
+    'GET',
+    '/api/v1/start_scheduler/',
+    { summary: 'Nothing: the sweep always runs', response: { 200: message } },
+    async (_request, reply) => say(reply, 200, SCHEDULED)
+  )
+}
+
+function say(reply: FastifyReply, status: number, text: string): FastifyReply {
+  return reply.code(status).send({ message: text })
+}
+
+/** The id of the key in the query, of the last where there are several; of no key where there is none. */
+function idGiven(request: FastifyRequest): string {
+  const { api_key: given = '' } = request.query as { api_key?: string | string[] }
+  const key = Array.isArray(given) ? (given.at(-1) as string) : given
+  return keyId(key)
+}
+
+function rowOf(key: KeyView): object {
+  return {
+    id: key.serial,
+    api_key: key.key,
+    alive: key.servedAt === null ? null : naive(key.servedAt),
+    is_blocked: key.state !== 'free',
+    created_at: naive(key.createdAt),
+    updated_at: naive(key.changedAt)
+  }
+}
+
+/** ISO 8601 in UTC without a zone, in microseconds. */
+function naive(at: number): string {
+  return `${instant(at).slice(0, -1)}000`
+}
+
+function methodNotAllowed(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.code(405).send({ detail: `Method "${request.method}" not allowed.` })
+}

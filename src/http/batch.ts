@@ -1,0 +1,105 @@
+import { type TSchema, Type } from 'typebox'
+import { type Engine, isRefusal, type LeaseView, type Operation, type Outcome } from '../engine.ts'
+import type { App } from './app-type.ts'
+import { releaseUnlessWritten } from './leases.ts'
+import { refusedOperation, refuse } from './refusals.ts'
+import { cooldownMs, fence, holder, idempotencyHeader, leaseMs, poolParams, refusals } from './schemas.ts'
+import { retryOf } from './validation.ts'
+import { wireKey, wireLease } from './wire.ts'
+
+const MAX_OPERATIONS = 1000
+
+const lease = Type.String({ description: 'The id of the lease.' })
+const id = Type.String({ description: 'The public id of the key.' })
+const operation = (op: Operation['op'], members: Record<string, TSchema>) =>
+  Type.Object({ op: Type.Literal(op), ...members }, { additionalProperties: false })
+
+const operations = Type.Unsafe<Operation[]>({
+  type: 'array',
+  minItems: 1,
+  maxItems: MAX_OPERATIONS,
+  items: {
+    type: 'object',
+    discriminator: { propertyName: 'op' },
+    oneOf: [
+      operation('acquire', { leaseMs: Type.Optional(leaseMs), holder: Type.Optional(holder) }),
+      operation('release', { lease, cooldownMs: Type.Optional(cooldownMs) }),
+      operation('renew', { lease, leaseMs: Type.Optional(leaseMs), keepAlive: Type.Optional(Type.Boolean()) }),
+      operation('keepAlive', { id }),
+      operation('activate', { id }),
+      operation('delete', { id }),
+      operation('unblock', { id, fence: Type.Optional(fence) })
+    ]
+  }
+})
+
+export function registerBatch(app: App, engine: Engine): void {
+  app.route({
+    method: 'POST',
+    url: '/v1/pools/:pool/batch',
+    schema: {
+      operationId: 'batch',
+      summary: 'Many operations in one call',
+      description:
+        'Applied in order, without another caller in between. Each result has the status and the body that the single call would have given. A malformed operation refuses the whole call, and nothing is applied.',
+      tags: ['batch'],
+      params: poolParams,
+      headers: idempotencyHeader,
+      body: Type.Object(
+        { operations },
+        {
+          additionalProperties: false,
+          examples: [
+            {
+              operations: [
+                { op: 'acquire', holder: 'worker-1' },
+                { op: 'acquire', holder: 'worker-2' }
+              ]
+            }
+          ]
+        }
+      ),
+      response: {
+        200: Type.Object({
+          results: Type.Array(
+            Type.Object({
+              status: Type.Integer(),
+              body: Type.Unsafe<object | null>({
+                description: 'A Lease, a Key or a Problem; null where the single call has no body.'
+              })
+            })
+          )
+        }),
+        ...refusals('unknown-pool', 'idempotency-key-reused')
+      }
+    },
+    handler: async (request, reply) => {
+      const { pool } = request.params
+      const retry = retryOf(request)
+      const outcomes = await engine.batch(pool, request.body.operations, retry)
+      if (isRefusal(outcomes)) return refuse(reply, outcomes)
+      if (retry === undefined) releaseUnlessWritten(reply, engine, pool, acquired(outcomes))
+      return { results: outcomes.map(outcome => wireOutcome(outcome, pool, request.id)) }
+    }
+  })
+}
+
+function acquired(outcomes: Outcome[]): LeaseView[] {
+  return outcomes.flatMap(({ op, value }) => (op === 'acquire' && value !== null && !isRefusal(value) ? [value] : []))
+}
+
+function wireOutcome(outcome: Outcome, pool: string, requestId: string): { status: number; body: object | null } {
+  if (isRefusal(outcome.value)) return refusedOperation(outcome.value, requestId)
+  switch (outcome.op) {
+    case 'acquire':
+      return { status: 201, body: outcome.value && wireLease(outcome.value, pool) }
+    case 'renew':
+      return { status: 200, body: outcome.value && wireLease(outcome.value, pool) }
+    case 'keepAlive':
+      return { status: 200, body: outcome.value && wireKey(outcome.value, pool) }
+    case 'activate':
+      return { status: outcome.first ? 201 : 200, body: outcome.value && wireKey(outcome.value, pool) }
+    default:
+      return { status: 204, body: null }
+  }
+}

@@ -1,0 +1,62 @@
+import { isUtf8 } from 'node:buffer'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { InvalidRequest } from './problems.ts'
+
+export const MAX_BODY_BYTES = 4 * 1024 * 1024
+
+const JSON_TYPE = /^application\/(json|[\w.!#$&^-]+\+json)$/i
+
+/** Thrown for a body of another type than JSON. */
+export class UnsupportedMediaType extends Error {}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether the call needs no body: an absent or empty one, or `{}` of any type, then counts as `{}`. */
+    bodyOptional?: boolean
+    /** Whether the call ignores its body, whatever it is. */
+    bodyIgnored?: boolean
+  }
+}
+
+/** Replaces Fastify's parsers by one that knows which calls need a body. Of what the caller wrote nothing is repeated. */
+export function readBodies(app: FastifyInstance): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (request, body: Buffer, done) => {
+    const { bodyOptional, bodyIgnored } = request.routeOptions.config
+    if (bodyIgnored) return done(null, undefined)
+    if (bodyOptional && isNothing(body)) return done(null, {})
+    if (!isJson(request)) return done(new UnsupportedMediaType())
+    if (!isUtf8(body)) return done(notJson('is not UTF-8'))
+    // Refuses __proto__ and the like, too.
+    parseJson(request, body.toString(), (error, value) =>
+      error ? done(notJson('is not valid JSON')) : done(null, value)
+    )
+  })
+  app.addHook('preValidation', (request, _reply, done) => {
+    // Without any body there was nothing to parse.
+    if (request.body === undefined && request.routeOptions.config.bodyOptional) request.body = {}
+    done()
+  })
+}
+
+/** Fastify refuses an ill-formed type before it looks for a body: such a type is as good as an unknown one. */
+export function mendContentType(request: FastifyRequest): void {
+  const type = request.headers['content-type']
+  if (type !== undefined && !/^[\w.!#$%&'*+^`|~-]+\/[\w.!#$%&'*+^`|~-]+\s*(;.*)?$/.test(type)) {
+    request.headers['content-type'] = 'application/octet-stream'
+  }
+}
+
+function isNothing(body: Buffer): boolean {
+  return body.length < 64 && /^\s*(\{\s*\})?\s*$/.test(body.toString('latin1'))
+}
+
+function isJson(request: FastifyRequest): boolean {
+  const [type = ''] = (request.headers['content-type'] ?? '').split(';')
+  return JSON_TYPE.test(type.trim())
+}
+
+function notJson(detail: string): InvalidRequest {
+  return new InvalidRequest([{ in: 'body', pointer: '', detail }])
+}

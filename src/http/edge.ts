@@ -1,0 +1,189 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { mendContentType, UnsupportedMediaType } from './bodies.ts'
+import {
+  InvalidRequest,
+  type ProblemCode,
+  PROBLEM_TYPE,
+  PROBLEMS,
+  problem,
+  sendInvalid,
+  sendProblem
+} from './problems.ts'
+
+export const MAX_URL_LENGTH = 8192
+
+const REQUEST_ID = /^[A-Za-z0-9._~-]{1,128}$/
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answers a request whose method the path does not have, where that is not a problem. */
+    methodNotAllowed?: (request: FastifyRequest, reply: FastifyReply) => unknown
+    /** Whether the route is served while the service drains. */
+    whileDraining?: boolean
+  }
+}
+
+/** Names requests: by the caller's X-Request-Id where that is harmless, or by a number under a random prefix. */
+export function requestIds(prefix: string): (request?: Pick<IncomingMessage, 'headers'>) => string {
+  let requests = 0
+  return request => {
+    const given = request?.headers['x-request-id']
+    return typeof given === 'string' && REQUEST_ID.test(given) ? given : `${prefix}-${(++requests).toString(36)}`
+  }
+}
+
+/** What every answer has, the order of the checks before a body is read, and what becomes of errors. */
+export function guardEdge(app: FastifyInstance, state: { readonly draining: boolean }): void {
+  const paths = new KnownPaths()
+  app.addHook('onRoute', ({ url, method, config }) => paths.add(url, method, config?.methodNotAllowed))
+
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    if (!request.url.startsWith('/docs')) reply.header('cache-control', 'no-store')
+    if (request.url.length > MAX_URL_LENGTH) {
+      sendProblem(reply, 'uri-too-long', `The address has more than ${MAX_URL_LENGTH} characters.`)
+    } else if (request.is404) {
+      answerUnknown(paths, request, reply)
+    } else if (state.draining && request.routeOptions.config.whileDraining !== true) {
+      reply.header('connection', 'close')
+      sendProblem(reply, 'draining', 'The server is stopping; nothing was changed.')
+    } else {
+      mendContentType(request)
+      done()
+    }
+  })
+
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply))
+  // Every such request was answered before: this takes the place of Fastify's own, which logs the address.
+  app.setNotFoundHandler((request, reply) => answerUnknown(paths, request, reply))
+}
+
+/** A line per request, at the level debug: the route's template, never the address, which may hold a secret. */
+export function logRequests(app: FastifyInstance): void {
+  if (app.log.level !== 'debug' && app.log.level !== 'trace') return
+  app.addHook('onResponse', (request, reply, done) => {
+    const { method, id, routeOptions } = request
+    request.log.debug(
+      { requestId: id, method, route: routeOptions.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      'request'
+    )
+    done()
+  })
+}
+
+function answerUnknown(paths: KnownPaths, request: FastifyRequest, reply: FastifyReply): void {
+  const known = paths.find(request.url.split('?', 1)[0] as string)
+  if (known === undefined) {
+    sendProblem(reply, 'not-found', 'Nothing is served at this path: see /docs.')
+    return
+  }
+  const allow = [...known.methods].join(', ')
+  reply.header('allow', allow)
+  if (known.methodNotAllowed !== undefined) known.methodNotAllowed(request, reply)
+  else sendProblem(reply, 'method-not-allowed', `This path has the methods ${allow}.`)
+}
+
+function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error instanceof InvalidRequest) return sendInvalid(reply, error.errors)
+  if (error instanceof UnsupportedMediaType || error.statusCode === 415) {
+    return sendProblem(reply, 'unsupported-media-type', 'Send the body as application/json.')
+  }
+  if (error.statusCode === 413) return sendProblem(reply, 'payload-too-large', 'The body has more than 4 MiB.')
+  if (error.statusCode === 400) {
+    return sendInvalid(reply, [{ in: 'body', pointer: '', detail: 'did not arrive as it was announced' }])
+  }
+  request.log.error({ err: error, requestId: request.id, route: request.routeOptions.url }, 'a request met a fault')
+  return sendProblem(reply, 'internal', 'Something broke; the log says what, under this request id.')
+}
+
+/** Fastify gives these to its own handlers, which repeat the path: it may hold a secret. */
+export function answerFrameworkError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('x-request-id', request.id).header('cache-control', 'no-store')
+  if (error.statusCode === 414) sendProblem(reply, 'uri-too-long', 'A part of the path is too long.')
+  else sendInvalid(reply, [{ in: 'path', pointer: '', detail: 'is not a valid URL path' }])
+}
+
+/** The paths that are served, each with its methods: for requests that no route matches, so its cost does not matter. */
+class KnownPaths {
+  readonly #paths = new Map<string, KnownPath>()
+
+  add(
+    url: string,
+    method: string | string[],
+    methodNotAllowed: ((request: FastifyRequest, reply: FastifyReply) => unknown) | undefined
+  ): void {
+    const pattern = url
+      .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+      .replace(/:[A-Za-z]+/g, '[^/]+')
+      .replace('\\*', '.*')
+    const path = this.#paths.get(pattern) ?? { pattern: new RegExp(`^${pattern}$`), methods: new Set() }
+    for (const each of [method].flat()) path.methods.add(each)
+    if (methodNotAllowed !== undefined) path.methodNotAllowed = methodNotAllowed
+    this.#paths.set(pattern, path)
+  }
+
+  find(path: string): KnownPath | undefined {
+    for (const known of this.#paths.values()) if (known.pattern.test(path)) return known
+    return undefined
+  }
+}
+
+interface KnownPath {
+  pattern: RegExp
+  methods: Set<string>
+  methodNotAllowed?: (request: FastifyRequest, reply: FastifyReply) => unknown
+}
+
+/** Problems with requests that never become one for Fastify, by the code of Node's error. */
+const CLIENT_ERRORS: Record<string, [ProblemCode, string]> = {
+  HPE_HEADER_OVERFLOW: ['headers-too-large', 'The headers have more than 16 KiB.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request did not arrive in time.']
+}
+
+/** Answers what is no HTTP, too large or too slow; Node itself would answer without a body. */
+export function answerClientErrors(
+  nextId: () => string
+): (this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket) => void {
+  return function (error, socket) {
+    this.log.debug({ code: error.code }, 'a connection met an error')
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    const [code, detail] = CLIENT_ERRORS[error.code ?? ''] ?? ['invalid-request', 'This is not HTTP.']
+    const id = nextId()
+    const members = code === 'invalid-request' ? { errors: [] } : {}
+    const body = JSON.stringify(problem(code, id, detail, members))
+    const { status, title } = PROBLEMS[code]
+    socket.end(
+      [
+        `HTTP/1.1 ${status} ${title}`,
+        `Content-Type: ${PROBLEM_TYPE}`,
+        `Content-Length: ${Buffer.byteLength(body)}`,
+        'Cache-Control: no-store',
+        `X-Request-Id: ${id}`,
+        'Connection: close',
+        '',
+        body
+      ].join('\r\n')
+    )
+  }
+}
+
+/** Node answers an unknown Expect without a body unless somebody listens. */
+export function answerExpectations(server: Server, nextId: (request: IncomingMessage) => string): void {
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    const id = nextId(request)
+    const body = JSON.stringify(problem('expectation-failed', id, 'The only expectation known is 100-continue.'))
+    response.writeHead(PROBLEMS['expectation-failed'].status, {
+      'content-type': PROBLEM_TYPE,
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+      'x-request-id': id,
+      connection: 'close'
+    })
+    response.end(body)
+  })
+}

@@ -1,0 +1,151 @@
+import type { FastifyReply } from 'fastify'
+import { Type } from 'typebox'
+import { type Engine, isRefusal, type LeaseView } from '../engine.ts'
+import type { App } from './app-type.ts'
+import { refuse } from './refusals.ts'
+import {
+  cooldownMs,
+  holder,
+  idempotencyHeader,
+  leaseMs,
+  leaseParams,
+  leaseRef,
+  noContent,
+  poolParams,
+  refusals
+} from './schemas.ts'
+import { retryOf } from './validation.ts'
+import { wireLease } from './wire.ts'
+
+const MAX_WAIT_MS = 60_000
+const tags = ['leases']
+
+export function registerLeases(app: App, engine: Engine): void {
+  app.route({
+    method: 'POST',
+    url: '/v1/pools/:pool/leases',
+    config: { bodyOptional: true },
+    schema: {
+      operationId: 'acquireLease',
+      summary: 'Acquire a lease of a random free key',
+      description:
+        'Nobody else has the key until the lease is released or ends. A retry with the same Idempotency-Key gets the same lease for as long as it lives. Where the answer can not be written, the lease is released, unless it carried an Idempotency-Key.',
+      tags,
+      params: poolParams,
+      headers: idempotencyHeader,
+      body: Type.Object(
+        {
+          leaseMs: Type.Optional(leaseMs),
+          holder: Type.Optional(holder),
+          waitMs: Type.Optional(
+            Type.Integer({
+              minimum: 0,
+              maximum: MAX_WAIT_MS,
+              description: 'How long to wait for a key where none is free, in milliseconds. First come, first served.'
+            })
+          )
+        },
+        { additionalProperties: false, examples: [{ holder: 'worker-1', waitMs: 0 }] }
+      ),
+      response: {
+        201: leaseRef,
+        ...refusals('unknown-pool', 'no-free-key', 'idempotency-key-reused', 'overloaded')
+      }
+    },
+    handler: async (request, reply) => {
+      const { pool } = request.params
+      const retry = retryOf(request)
+      const signal = request.body.waitMs ? disconnectSignal(reply) : undefined
+      const lease = await engine.acquire(pool, request.body, { retry, signal })
+      if (isRefusal(lease)) return refuse(reply, lease)
+      if (retry === undefined) releaseUnlessWritten(reply, engine, pool, [lease])
+      reply.code(201).header('location', `/v1/pools/${pool}/leases/${lease.id}`)
+      return wireLease(lease, pool)
+    }
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/pools/:pool/leases/:leaseId',
+    schema: {
+      operationId: 'getLease',
+      summary: 'Show a running lease',
+      tags,
+      params: leaseParams,
+      response: { 200: leaseRef, ...refusals('unknown-pool', 'lease-lost') }
+    },
+    handler: async (request, reply) => {
+      const { pool, leaseId } = request.params
+      const lease = await engine.lease(pool, leaseId)
+      return isRefusal(lease) ? refuse(reply, lease) : wireLease(lease, pool)
+    }
+  })
+
+  app.route({
+    method: 'PUT',
+    url: '/v1/pools/:pool/leases/:leaseId/renewal',
+    config: { bodyOptional: true },
+    schema: {
+      operationId: 'renewLease',
+      summary: 'Renew a lease',
+      description:
+        'Moves the deadline to the later of the present one and leaseMs from now, but not past maxHoldMs from the grant.',
+      tags,
+      params: leaseParams,
+      body: Type.Object(
+        {
+          leaseMs: Type.Optional(leaseMs),
+          keepAlive: Type.Optional(Type.Boolean({ description: 'Also keep the key alive.' }))
+        },
+        { additionalProperties: false, examples: [{ keepAlive: true }] }
+      ),
+      response: { 200: leaseRef, ...refusals('unknown-pool', 'max-hold-reached', 'lease-lost') }
+    },
+    handler: async (request, reply) => {
+      const { pool, leaseId } = request.params
+      const lease = await engine.renew(pool, leaseId, request.body)
+      return isRefusal(lease) ? refuse(reply, lease) : wireLease(lease, pool)
+    }
+  })
+
+  app.route({
+    method: 'DELETE',
+    url: '/v1/pools/:pool/leases/:leaseId',
+    config: { bodyOptional: true },
+    schema: {
+      operationId: 'releaseLease',
+      summary: 'Release a lease',
+      description:
+        'The key is free again, or cools first. Releasing again changes nothing and succeeds, until somebody else has leased the key.',
+      tags,
+      params: leaseParams,
+      querystring: Type.Object({ cooldownMs: Type.Optional(cooldownMs) }),
+      body: Type.Object({}, { additionalProperties: false }),
+      response: { 204: noContent('The lease has ended.'), ...refusals('unknown-pool', 'lease-lost') }
+    },
+    handler: async (request, reply) => {
+      const { pool, leaseId } = request.params
+      const outcome = await engine.release(pool, leaseId, request.query.cooldownMs)
+      return isRefusal(outcome) ? refuse(reply, outcome) : reply.code(204).send()
+    }
+  })
+}
+
+/** Aborted when the caller is gone before the answer. */
+function disconnectSignal(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController()
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort()
+  })
+  return controller.signal
+}
+
+/** Nobody learns of leases whose answer can't be written: they end at once, not at their deadline. */
+export function releaseUnlessWritten(reply: FastifyReply, engine: Engine, pool: string, leases: LeaseView[]): void {
+  const release = (): void => {
+    if (reply.raw.writableFinished) return
+    for (const { id } of leases) void engine.release(pool, id)
+  }
+  if (reply.raw.destroyed) release()
+  else reply.raw.once('close', release)
+}

@@ -1,0 +1,57 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+
+const TAGS = [
+  { name: 'leases', description: 'Acquire, renew and release.' },
+  { name: 'keys', description: 'What is lent out.' },
+  { name: 'batch', description: 'Many operations in one call.' },
+  { name: 'pools', description: 'Keys by purpose, each pool with its policy.' },
+  { name: 'service', description: 'The server itself.' },
+  { name: 'random_api_key', description: "An old server's calls, on the pool `default`." },
+  { name: 'tokenapi', description: "An old server's calls, on the pool `tokens`." }
+]
+
+/** The document of the API, made from the routes, and Swagger UI to try it under /docs. Register before the routes. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'keypool',
+        version: '1',
+        description:
+          'Lends out API keys. A lease gives a random free key to one caller until it is released or, at the latest, the lease deadline passes. A key that nobody keeps alive until its keep-alive deadline is retired for ever. The two deadlines never touch each other.'
+      },
+      servers: [{ url: '/' }],
+      tags: TAGS
+    },
+    refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json['$id'] ?? `def-${i}`) },
+    transformObject: documentObject => {
+      const document = ('openapiObject' in documentObject ? documentObject.openapiObject : {}) as Document
+      for (const path of Object.values(document.paths ?? {})) {
+        for (const operation of Object.values(path)) {
+          // Fastify's plugin calls every body required.
+          if (operation.requestBody && operation['x-body-optional']) operation.requestBody.required = false
+          delete operation['x-body-optional']
+        }
+      }
+      return document as never
+    },
+    transform: ({ schema, url, route }) => ({
+      schema: { ...schema, ...(route.config?.bodyOptional ? { 'x-body-optional': true } : {}) },
+      url
+    })
+  })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { tryItOutEnabled: true, displayRequestDuration: true, docExpansion: 'list', deepLinking: true }
+  })
+}
+
+interface Document {
+  paths?: Record<
+    string,
+    Record<string, { requestBody?: { required?: boolean }; 'x-body-optional'?: boolean | undefined }>
+  >
+}

@@ -1,0 +1,82 @@
+import { Type } from 'typebox'
+import { type Engine, isRefusal } from '../engine.ts'
+import type { App } from './app-type.ts'
+import { sendProblem } from './problems.ts'
+import { refuse } from './refusals.ts'
+import { noContent, policyChanges, poolName, poolParams, poolRef, refusals } from './schemas.ts'
+
+const tags = ['pools']
+
+/** `isProtected` tells which pools can't be deleted. */
+export function registerPools(app: App, engine: Engine, isProtected: (pool: string) => boolean): void {
+  app.route({
+    method: 'GET',
+    url: '/v1/pools',
+    schema: {
+      operationId: 'listPools',
+      summary: 'List the pools',
+      tags,
+      response: { 200: Type.Object({ pools: Type.Array(poolRef) }), ...refusals() }
+    },
+    handler: async () => ({ pools: await engine.pools() })
+  })
+
+  app.route({
+    method: 'PUT',
+    url: '/v1/pools/:pool',
+    config: { bodyOptional: true },
+    schema: {
+      operationId: 'putPool',
+      summary: 'Make a pool, or change its policy',
+      description:
+        'Members that are absent keep their value; in a new pool they have their default. A change applies to what happens next: no running lease or life ends, shrinks or grows.',
+      tags,
+      params: Type.Object({ pool: poolName }),
+      body: policyChanges,
+      response: { 200: poolRef, 201: poolRef, ...refusals('too-many-pools', 'policy-locked') }
+    },
+    handler: async (request, reply) => {
+      const outcome = await engine.putPool(request.params.pool, request.body)
+      if (isRefusal(outcome)) return refuse(reply, outcome)
+      if (outcome.made) reply.code(201).header('location', `/v1/pools/${outcome.pool.name}`)
+      return outcome.pool
+    }
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/pools/:pool',
+    schema: {
+      operationId: 'getPool',
+      summary: 'Show a pool: its policy, counts and key space',
+      tags,
+      params: poolParams,
+      response: { 200: poolRef, ...refusals('unknown-pool') }
+    },
+    handler: async (request, reply) => {
+      const pool = await engine.pool(request.params.pool)
+      return isRefusal(pool) ? refuse(reply, pool) : pool
+    }
+  })
+
+  app.route({
+    method: 'DELETE',
+    url: '/v1/pools/:pool',
+    config: { bodyOptional: true },
+    schema: {
+      operationId: 'deletePool',
+      summary: 'Delete a pool with all its keys',
+      description: 'Its retired keys are forgotten, and callers that wait for one of its keys are refused.',
+      tags,
+      params: Type.Object({ pool: Type.String({ examples: ['scratch'] }) }),
+      body: Type.Object({}, { additionalProperties: false }),
+      response: { 204: noContent('The pool is gone.'), ...refusals('unknown-pool', 'pool-protected') }
+    },
+    handler: async (request, reply) => {
+      const { pool } = request.params
+      if (isProtected(pool)) return sendProblem(reply, 'pool-protected', 'This pool can not be deleted.')
+      const outcome = await engine.deletePool(pool)
+      return isRefusal(outcome) ? refuse(reply, outcome) : reply.code(204).send()
+    }
+  })
+}

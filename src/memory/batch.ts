@@ -1,0 +1,71 @@
+import { isRefusal, type Operation, type Outcome, type Refusal } from '../engine.ts'
+import type { KeyView, LeaseView } from '../pool/key-pool.ts'
+
+/** What a batch asks of a pool. */
+export interface BatchVerbs {
+  tryAcquire(request: { leaseMs?: number | undefined; holder?: string | undefined }): LeaseView | Refusal
+  renew(lease: string, request: { leaseMs?: number | undefined; keepAlive?: boolean | undefined }): LeaseView | Refusal
+  release(lease: string, cooldownMs?: number): 'released' | Refusal
+  keepAlive(id: string): KeyView | Refusal
+  activate(id: string): { first: boolean; key: KeyView } | Refusal
+  delete(id: string): 'deleted' | Refusal
+  unblock(id: string, fence?: number): 'unblocked' | Refusal
+}
+
+export function operate(pool: BatchVerbs, operation: Operation): Outcome {
+  switch (operation.op) {
+    case 'acquire':
+      return { op: 'acquire', value: pool.tryAcquire(operation) }
+    case 'renew':
+      return { op: 'renew', value: pool.renew(operation.lease, operation) }
+    case 'release':
+      return { op: 'release', value: done(pool.release(operation.lease, operation.cooldownMs)) }
+    case 'keepAlive':
+      return { op: 'keepAlive', value: pool.keepAlive(operation.id) }
+    case 'activate': {
+      const outcome = pool.activate(operation.id)
+      return isRefusal(outcome)
+        ? { op: 'activate', first: false, value: outcome }
+        : { op: 'activate', first: outcome.first, value: outcome.key }
+    }
+    case 'delete':
+      return { op: 'delete', value: done(pool.delete(operation.id)) }
+    case 'unblock':
+      return { op: 'unblock', value: done(pool.unblock(operation.id, operation.fence)) }
+  }
+}
+
+function done(outcome: string | Refusal): 'done' | Refusal {
+  return typeof outcome === 'string' ? 'done' : outcome
+}
+
+/** An outcome as it is kept for retries: a lease or a key only by its id, so that no secret outlives its key. */
+export type KeptOutcome = Exclude<Outcome, { value: LeaseView | KeyView | null }> | KeptView
+interface KeptView {
+  op: 'acquire' | 'renew' | 'keepAlive' | 'activate'
+  first: boolean
+  id: string
+}
+
+export function keepOutcome(outcome: Outcome): KeptOutcome {
+  const { value } = outcome
+  if (value === null || value === 'done' || isRefusal(value)) return outcome as KeptOutcome
+  return { op: outcome.op as KeptView['op'], first: outcome.op === 'activate' && outcome.first, id: value.id }
+}
+
+/** What a retry is told: the outcome as it was recorded, with the lease or the key as it is now, or null if it has ended. */
+export function replayOutcome(
+  pool: { runningLease(id: string, reveal: boolean): LeaseView | null; livingKey(id: string): KeyView | null },
+  kept: KeptOutcome
+): Outcome {
+  if (!('id' in kept)) return kept
+  switch (kept.op) {
+    case 'acquire':
+    case 'renew':
+      return { op: kept.op, value: pool.runningLease(kept.id, kept.op === 'acquire') }
+    case 'keepAlive':
+      return { op: 'keepAlive', value: pool.livingKey(kept.id) }
+    case 'activate':
+      return { op: 'activate', first: kept.first, value: pool.livingKey(kept.id) }
+  }
+}

@@ -1,0 +1,432 @@
+import { deepStrictEqual as same, ok } from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { keyId } from '../../src/pool/key-id.ts'
+import { DEFAULT_POLICY, KeyPool, type KeyState, type Metadata, type Policy } from '../../src/pool/key-pool.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { NaivePool } from '../support/naive-pool.ts'
+import { seededRandom } from '../support/seeded-random.ts'
+
+/** The nth newest of a list: what was touched a moment ago is where faults show, so small numbers are drawn most often. */
+const nth = fc.oneof({ weight: 5, arbitrary: fc.nat(2) }, fc.nat(60))
+/** Of the keys: one that lives, one that was leased a moment ago, or any that ever was. */
+const target = fc.record({ nth, of: fc.constantFrom('living', 'living', 'leased', 'leased', 'ever') })
+type Target = { nth: number; of: 'living' | 'leased' | 'ever' }
+// Few lengths, all near each other: so deadlines meet.
+const leaseMs = fc.constantFrom(undefined, undefined, undefined, 100, 100, 101, 150, 300)
+const metadata = fc.constantFrom(null, { colour: 'red' }, { colour: 'blue' })
+const state = fc.option(fc.constantFrom<KeyState>('free', 'leased', 'cooling'), { nil: undefined })
+const verb = <V extends string>(name: V) => fc.constant(name)
+
+const policyMembers = {
+  leaseMs: fc.constantFrom(100, 150, 300),
+  maxHoldMs: fc.constantFrom(null, 100, 300, 400, 400, 1000),
+  keepAliveMs: fc.constantFrom(null, 100, 250, 300, 400, 1000, 1000),
+  alphabet: fc.constantFrom('ab', 'abc'),
+  length: fc.constantFrom(2, 3),
+  prefix: fc.constantFrom('', 'k'),
+  reuseDeleted: fc.boolean(),
+  maxKeys: fc.constantFrom(3, 6, 12)
+}
+const changes = fc.oneof(
+  ...(Object.keys(policyMembers) as (keyof Policy)[]).map(name => fc.record({ [name]: policyMembers[name] })),
+  // Both again at once, so that a policy that was shortened is lengthened later on.
+  fc.record({ keepAliveMs: policyMembers.keepAliveMs, leaseMs: policyMembers.leaseMs })
+)
+
+const wait = fc.oneof(
+  // To the deadline of a key, or one millisecond before it.
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      verb: verb('wait for'),
+      target: nth,
+      deadline: fc.constantFrom('hold', 'life', 'first'),
+      before: fc.boolean()
+    })
+  },
+  fc.record({
+    verb: verb('wait'),
+    ms: fc.oneof({ weight: 3, arbitrary: fc.nat(3) }, { weight: 3, arbitrary: fc.nat(60) }, fc.nat(400))
+  })
+)
+
+const generate = (min: number, max: number) =>
+  fc.record({ verb: verb('generate'), count: fc.integer({ min, max }), metadata })
+const oneVerb = fc.oneof(
+  { weight: 3, arbitrary: generate(1, 3) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      verb: verb('import'),
+      of: fc.array(fc.record({ from: fc.constantFrom('space', 'elsewhere', 'ever'), nth }), {
+        minLength: 1,
+        maxLength: 3
+      }),
+      metadata
+    })
+  },
+  { weight: 9, arbitrary: fc.record({ verb: verb('acquire'), leaseMs, holder: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ verb: verb('renew'), nth, leaseMs, keepAlive: fc.boolean() }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      verb: verb('release'),
+      nth,
+      cooldownMs: fc.constantFrom(0, 0, 0, 1, 100, 300),
+      times: fc.integer({ min: 1, max: 2 })
+    })
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ verb: verb('unblock'), target, fence: fc.constantFrom('any', 'right', 'before', 'after') })
+  },
+  { weight: 4, arbitrary: fc.record({ verb: verb('keep alive'), target }) },
+  { weight: 2, arbitrary: fc.record({ verb: verb('delete'), target }) },
+  { weight: 2, arbitrary: fc.record({ verb: verb('get'), target, reveal: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      verb: verb('lease'),
+      nth,
+      fence: fc.constantFrom('right', 'before', 'after'),
+      reveal: fc.boolean()
+    })
+  },
+  { weight: 2, arbitrary: fc.record({ verb: verb('list'), state, limit: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 2, arbitrary: fc.record({ verb: verb('policy'), changes }) },
+  fc.record({ verb: verb('activate'), target }),
+  fc.record({ verb: verb('metadata'), target, metadata }),
+  fc.record({ verb: verb('next free') }),
+  fc.record({ verb: verb('sweep'), limit: fc.nat(3) })
+)
+/** What puts many keys, leases and deadlines into the same millisecond. */
+const many = fc.integer({ min: 20, max: 80 })
+const manyVerbs = fc.oneof(
+  generate(20, 80),
+  { weight: 3, arbitrary: fc.record({ verb: verb('acquire many'), count: many, leaseMs }) },
+  fc.record({ verb: verb('release many'), from: nth, count: many, cooldownMs: fc.constantFrom(0, 100) }),
+  fc.record({ verb: verb('keep alive many'), from: nth, count: many }),
+  fc.record({ verb: verb('delete many'), from: nth, count: many })
+)
+type Generated<A> = A extends fc.Arbitrary<infer T> ? T : never
+type Verb = Generated<typeof wait | typeof oneVerb | typeof manyVerbs>
+
+/** A walk over the keys of one state or of all, under way. */
+interface Walk {
+  state: KeyState | undefined
+  cursor: string
+  /** By serial: a key may be deleted, and the same string come again. */
+  began: Map<number, { state: KeyState; moves: number }>
+  met: Set<string>
+}
+
+/** A pool and its naive twin, whose answers to each verb must be the same. */
+class Pair {
+  readonly #clock = new ManualClock()
+  readonly #pool: KeyPool
+  readonly #naive: NaivePool
+  /** Every key and every lease that ever was, the newest last. */
+  readonly #keys: string[] = []
+  readonly #leases: { id: string; keyId: string; fence: number }[] = []
+  /** Whether to sweep where a verb says 'behind', and to ask again; otherwise it is left at that. */
+  readonly #patient: boolean
+  #walk: Walk | undefined
+
+  constructor(policy: Policy, seed: number, patient: boolean) {
+    this.#pool = new KeyPool({ policy, clock: this.#clock.now, random: seededRandom(seed) })
+    this.#naive = new NaivePool(policy, this.#clock.now)
+    this.#patient = patient
+  }
+
+  apply(step: Verb): void {
+    const pool = this.#pool
+    const naive = this.#naive
+    switch (step.verb) {
+      case 'wait':
+        return this.#clock.advance(step.ms)
+      case 'wait for': {
+        const key = this.#nth(naive.keys(), step.target)
+        const hold = key === undefined || key.state === 'free' ? Infinity : key.until
+        const life = key?.keepAliveBy ?? Infinity
+        const deadline = step.deadline === 'hold' ? hold : step.deadline === 'life' ? life : naive.nextDeadline
+        const ms = deadline - this.#clock.now() - (step.before ? 1 : 0)
+        return ms === Infinity ? undefined : this.#clock.advance(ms)
+      }
+      case 'generate': {
+        const answer = this.#unlessBehind(() => pool.generate(step.count, step.metadata))
+        if (answer === 'behind') return
+        const drawn = typeof answer === 'string' ? [] : answer.map(({ key }) => key as string)
+        this.#keys.push(...drawn)
+        return same(answer, naive.generate(step.count, step.metadata, drawn))
+      }
+      case 'import': {
+        const keys = [...new Set(step.of.map(({ from, nth }) => this.#keyFrom(from, nth)))]
+        const answer = this.#unlessBehind(() => pool.importKeys(keys.map(key => ({ key, metadata: step.metadata }))))
+        if (answer === 'behind') return
+        if (Array.isArray(answer)) this.#keys.push(...keys)
+        return same(answer, naive.importKeys(keys, step.metadata))
+      }
+      case 'acquire':
+        return void this.#acquire(step.leaseMs, step.holder ? 'somebody' : undefined)
+      case 'acquire many':
+        for (let i = 0; i < step.count && this.#acquire(step.leaseMs); i++);
+        return
+      case 'renew': {
+        const { id } = this.#leaseAt(step.nth)
+        const { leaseMs, keepAlive } = step
+        return same(pool.renew(id, { leaseMs, keepAlive }), naive.renew(id, leaseMs, keepAlive))
+      }
+      case 'release':
+        for (let i = 0; i < step.times; i++) this.#release(this.#leaseAt(step.nth).id, step.cooldownMs)
+        return
+      case 'release many':
+        for (let i = 0; i < step.count; i++) this.#release(this.#leaseAt(step.from + i).id, step.cooldownMs)
+        return
+      case 'unblock': {
+        const id = this.#idOf(step.target)
+        const known = this.#leases.findLast(({ keyId }) => keyId === id)?.fence ?? 1
+        const fence = step.fence === 'any' ? undefined : known + { right: 0, before: -1, after: 1 }[step.fence]
+        return same(pool.unblock(id, fence), naive.unblock(id, fence))
+      }
+      case 'keep alive':
+        return this.#keepAlive(this.#idOf(step.target))
+      case 'keep alive many':
+        for (let i = 0; i < step.count; i++) this.#keepAlive(this.#idOf({ nth: step.from + i, of: 'living' }))
+        return
+      case 'delete':
+        return this.#delete(this.#idOf(step.target))
+      case 'delete many':
+        for (let i = 0; i < step.count; i++) this.#delete(this.#idOf({ nth: step.from + i, of: 'living' }))
+        return
+      case 'get': {
+        const id = this.#idOf(step.target)
+        return same(pool.get(id, step.reveal), naive.get(id, step.reveal))
+      }
+      case 'activate': {
+        const id = this.#idOf(step.target)
+        return same(pool.activate(id), naive.activate(id))
+      }
+      case 'metadata':
+        return this.#setMetadata(this.#idOf(step.target), step.metadata)
+      case 'lease': {
+        const { keyId, fence } = this.#leaseAt(step.nth)
+        const id = `${keyId}.${fence + { right: 0, before: -1, after: 1 }[step.fence]}`
+        return same(pool.lease(id, step.reveal), naive.lease(id, step.reveal))
+      }
+      case 'list':
+        return this.#list(step.state, step.limit)
+      case 'next free':
+        return this.#nextFree()
+      case 'sweep': {
+        const left = pool.sweep(step.limit)
+        return same(left, pool.nextSweepAt <= this.#clock.now())
+      }
+      case 'policy':
+        // A longest hold or a lease alone may not fit the other: both say so.
+        return same(pool.setPolicy(step.changes), naive.setPolicy(step.changes))
+    }
+  }
+
+  /** What holds after each step. Looking applies what has passed, so it is left out now and then. */
+  check(look: boolean): void {
+    const pool = this.#pool
+    const now = this.#clock.now()
+    const { nextDeadline } = this.#naive
+    ok(pool.nextSweepAt <= nextDeadline, `sweep at ${pool.nextSweepAt}, too late for ${nextDeadline}`)
+    same(pool.fence, this.#naive.fence)
+    same(pool.policy, this.#naive.policy)
+    same(pool.keyspace(), this.#naive.keyspace())
+    if (!look) return
+    const counts = pool.counts()
+    const behind = pool.nextSweepAt <= now
+    const expected = this.#naive.counts()
+    if (behind) same(counts.total + counts.retired, expected.total + expected.retired)
+    else same(counts, expected)
+    same(counts.free + counts.leased + counts.cooling, counts.total)
+    const { holds, lives } = pool.heapSizes
+    ok(holds <= 2 * counts.total, `${holds} entries for holds, ${counts.total} keys`)
+    ok(lives <= 2 * counts.total, `${lives} entries for lives, ${counts.total} keys`)
+  }
+
+  /** Everything about every key and every lease that ever was. */
+  checkAll(): void {
+    for (const key of this.#keys) same(this.#pool.get(keyId(key), true), this.#naive.get(keyId(key), true))
+    const holders = new Map<string, string>()
+    for (const { id, keyId } of this.#leases) {
+      const lease = this.#pool.lease(id, true)
+      same(lease, this.#naive.lease(id, true))
+      if (lease === 'lease-lost') continue
+      ok(!holders.has(keyId), `${id} and ${holders.get(keyId)} both run`)
+      holders.set(keyId, id)
+    }
+    this.#sweepAll()
+    this.check(true)
+  }
+
+  /** No key that ages lives for ever. */
+  end(): void {
+    this.checkAll()
+    this.#clock.advance(1_000_000_000)
+    this.checkAll()
+  }
+
+  #acquire(leaseMs: number | undefined, holder?: string): boolean {
+    const answer = this.#unlessBehind(() => this.#pool.acquire({ leaseMs, holder }))
+    if (answer === 'behind') return false
+    const picked = typeof answer === 'string' ? undefined : answer.keyId
+    if (typeof answer !== 'string') {
+      const before = this.#leases.at(-1)
+      ok(before === undefined || before.fence < answer.fence, 'fences grow')
+      this.#leases.push(answer)
+    }
+    same(answer, this.#naive.acquire(leaseMs, holder ?? null, picked))
+    return picked !== undefined
+  }
+
+  #release(leaseId: string, cooldownMs: number): void {
+    same(this.#pool.release(leaseId, cooldownMs), this.#naive.release(leaseId, cooldownMs))
+  }
+
+  #keepAlive(id: string): void {
+    same(this.#pool.keepAlive(id), this.#naive.keepAlive(id))
+  }
+
+  #delete(id: string): void {
+    same(this.#pool.delete(id), this.#naive.delete(id))
+  }
+
+  #setMetadata(id: string, metadata: Metadata | null): void {
+    same(this.#pool.setMetadata(id, metadata), this.#naive.setMetadata(id, metadata))
+  }
+
+  #nextFree(): void {
+    const { holds } = this.#pool.heapSizes
+    const behind = this.#pool.nextSweepAt <= this.#clock.now()
+    const answer = this.#pool.nextFreeInMs()
+    const truth = this.#naive.nextFreeInMs()
+    // Of more than 16 outdated entries, and of dead keys, it may give an instant that is too early.
+    if (holds <= 16 && !behind) return same(answer, truth)
+    ok(answer === null ? truth === null : answer >= 0 && answer <= (truth ?? Infinity), `${answer} for ${truth}`)
+  }
+
+  #list(state: KeyState | undefined, limit: number): void {
+    if (this.#walk === undefined || this.#walk.state !== state) {
+      const began = this.#naive.keys().map(({ serial, state, moves }) => [serial, { state, moves }] as const)
+      this.#walk = { state, cursor: '', began: new Map(began), met: new Set() }
+    }
+    const { cursor, began, met } = this.#walk
+    const answer = this.#unlessBehind(() => this.#pool.list({ state, limit, ...(cursor === '' ? {} : { cursor }) }))
+    if (answer === 'behind') return
+    if (answer === 'bad-cursor') throw new Error(`${cursor} is the pool's own`)
+    ok(answer.keys.length <= limit)
+    same(new Set(answer.keys.map(({ id }) => id)).size, answer.keys.length)
+    for (const key of answer.keys) {
+      same(key, this.#naive.get(key.id))
+      ok(state === undefined || key.state === state)
+      met.add(key.id)
+    }
+    this.#walk.cursor = answer.nextCursor ?? ''
+    if (answer.nextCursor !== null) return
+    for (const { id, serial, moves } of this.#naive.keys()) {
+      const before = began.get(serial)
+      const stayed = before !== undefined && before.moves === moves && (state === undefined || before.state === state)
+      ok(!stayed || met.has(id), `${id} stayed and was not listed`)
+    }
+    this.#walk = undefined
+  }
+
+  #unlessBehind<T>(ask: () => T): T | 'behind' {
+    const { holds, lives } = this.#pool.heapSizes
+    const answer = ask()
+    if (answer !== 'behind') return answer
+    ok(holds > 16 || lives > 16, 'so few deadlines are applied by the verb itself')
+    ok(this.#pool.nextSweepAt <= this.#clock.now(), 'behind means that something is due')
+    if (!this.#patient) return 'behind'
+    this.#sweepAll()
+    const again = ask()
+    ok(again !== 'behind', 'behind, although all is swept')
+    return again
+  }
+
+  #sweepAll(): void {
+    let sweeps = 0
+    while (this.#pool.sweep(5)) ok(++sweeps < 100, 'a sweep ends')
+    ok(this.#pool.nextSweepAt > this.#clock.now())
+  }
+
+  #nth<T>(list: readonly T[], nth: number): T | undefined {
+    return list[list.length - 1 - (nth % list.length)]
+  }
+
+  #idOf({ nth, of }: Target): string {
+    const id = {
+      living: () => this.#nth(this.#naive.keys(), nth)?.id,
+      leased: () => this.#nth(this.#leases, nth)?.keyId,
+      ever: () => keyId(this.#nth(this.#keys, nth) ?? 'none')
+    }[of]()
+    return id ?? keyId('none')
+  }
+
+  #leaseAt(nth: number): { id: string; keyId: string; fence: number } {
+    return this.#nth(this.#leases, nth) ?? { id: `${keyId('none')}.1`, keyId: keyId('none'), fence: 1 }
+  }
+
+  #keyFrom(from: string, nth: number): string {
+    const { alphabet, length, prefix } = this.#naive.policy
+    if (from === 'elsewhere') return `elsewhere-${nth}`
+    if (from === 'ever') return this.#nth(this.#keys, nth) ?? 'never'
+    return prefix + Array.from({ length }, (_, i) => alphabet[(nth >> i) % alphabet.length]).join('')
+  }
+}
+
+interface Game {
+  policy: fc.Arbitrary<Partial<Policy>>
+  /** The pool begins with some keys. */
+  begin: fc.Arbitrary<Verb>
+  verbs: fc.Arbitrary<Verb>
+  steps: number
+  /** How often, of ten times, everything is looked at after a step: looking applies deadlines that have passed. */
+  looks: number
+  runs: number
+}
+
+function play({ policy, begin, verbs, steps, looks, runs }: Game): void {
+  const fits = ({ leaseMs = 0, maxHoldMs }: Partial<Policy>): boolean => (maxHoldMs ?? leaseMs) >= leaseMs
+  const step = fc.record({ step: verbs, look: fc.nat(9).map(drawn => drawn < looks) })
+  const all = fc.array(step, { minLength: 5, maxLength: steps, size: 'max' })
+  fc.assert(
+    fc.property(policy.filter(fits), fc.nat(), fc.boolean(), begin, all, (policy, seed, patient, first, all) => {
+      const pair = new Pair({ ...DEFAULT_POLICY, ...policy }, seed, patient)
+      pair.apply(first)
+      for (const { step, look } of all) {
+        pair.apply(step)
+        pair.check(look)
+      }
+      pair.end()
+    }),
+    { numRuns: runs }
+  )
+}
+
+const calm = fc.oneof({ weight: 5, arbitrary: oneVerb }, { weight: 1, arbitrary: wait })
+const wild = fc.oneof(
+  { weight: 3, arbitrary: manyVerbs },
+  { weight: 6, arbitrary: oneVerb },
+  { weight: 2, arbitrary: wait }
+)
+
+t.test('a pool of few keys answers as a plain list does', async () => {
+  const policy = fc.record(policyMembers)
+  play({ policy, begin: generate(1, 3), verbs: calm, steps: 120, looks: 7, runs: 3000 })
+})
+
+t.test('a pool of many keys, whose deadlines pass in the same millisecond, answers as a plain list does', async () => {
+  const policy = fc.record({ ...policyMembers, length: fc.constant(9), maxKeys: fc.constantFrom(90, 200) })
+  play({ policy, begin: generate(20, 80), verbs: wild, steps: 60, looks: 1, runs: 600 })
+})
+
+t.test('a pool whose keys are never numbered answers as a plain list does', async () => {
+  const policy = fc.record({ ...policyMembers, length: fc.constantFrom(60, 128) })
+  play({ policy, begin: generate(1, 3), verbs: calm, steps: 60, looks: 7, runs: 200 })
+})

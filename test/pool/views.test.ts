@@ -1,0 +1,190 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { keyId } from '../../src/pool/key-id.ts'
+import { Keyring } from '../../src/pool/keyring.ts'
+import { ACQUIRED_AT, FENCE, KEEP_ALIVE_BY, UNTIL } from '../../src/pool/records.ts'
+import { formatCursor, parseCursor, parseLeaseId, viewKey, viewLease } from '../../src/pool/views.ts'
+
+const NOW = 1_000_000
+const ID = keyId('abcd')
+
+function createRing() {
+  const ring = new Keyring(4)
+  const slot = ring.insert('abcd', NOW)
+  ring.records.set(slot, KEEP_ALIVE_BY, Infinity)
+  return { ring, slot, records: ring.records }
+}
+
+t.test('what does not apply to a key is null', async t => {
+  const { ring, slot } = createRing()
+  t.strictSame(viewKey(ring, slot, NOW + 5, false), {
+    id: ID,
+    state: 'free',
+    createdAt: NOW,
+    activatedAt: null,
+    keepAliveBy: null,
+    keepAliveInMs: null,
+    coolingUntil: null,
+    coolingInMs: null,
+    lease: null,
+    metadata: null,
+    serial: 1,
+    servedAt: null,
+    changedAt: NOW
+  })
+})
+
+t.test('a leased key shows its lease, both deadlines and what is known of it', async t => {
+  const { ring, slot, records } = createRing()
+  ring.move(slot, 'leased')
+  ring.metadata.set(slot, { colour: 'red' })
+  ring.holders.set(slot, 'somebody')
+  ring.activatedAt.set(slot, NOW + 1)
+  records.set(slot, KEEP_ALIVE_BY, NOW + 300)
+  records.set(slot, ACQUIRED_AT, NOW + 2)
+  records.set(slot, UNTIL, NOW + 60)
+  records.set(slot, FENCE, 7)
+  t.strictSame(viewKey(ring, slot, NOW + 10, true), {
+    id: ID,
+    state: 'leased',
+    createdAt: NOW,
+    activatedAt: NOW + 1,
+    keepAliveBy: NOW + 300,
+    keepAliveInMs: 290,
+    coolingUntil: null,
+    coolingInMs: null,
+    lease: { id: `${ID}.7`, fence: 7, holder: 'somebody', expiresAt: NOW + 60, expiresInMs: 50 },
+    metadata: { colour: 'red' },
+    serial: 1,
+    servedAt: NOW + 2,
+    changedAt: NOW + 2,
+    key: 'abcd'
+  })
+  ring.forgetHolder(slot)
+  t.equal(viewKey(ring, slot, NOW + 10, false).lease?.holder, null)
+})
+
+t.test('a cooling key shows until when, and no lease', async t => {
+  const { ring, slot, records } = createRing()
+  ring.move(slot, 'cooling')
+  records.set(slot, UNTIL, NOW + 60)
+  const view = viewKey(ring, slot, NOW + 10, false)
+  t.equal(view.state, 'cooling')
+  t.equal(view.coolingUntil, NOW + 60)
+  t.equal(view.coolingInMs, 50)
+  t.equal(view.lease, null)
+})
+
+t.test('a free key changed when its last lease ended', async t => {
+  const { ring, slot, records } = createRing()
+  records.set(slot, ACQUIRED_AT, NOW + 2)
+  records.set(slot, UNTIL, NOW + 60)
+  t.equal(viewKey(ring, slot, NOW + 70, false).changedAt, NOW + 60)
+  ring.activatedAt.set(slot, NOW + 65)
+  t.equal(viewKey(ring, slot, NOW + 70, false).changedAt, NOW + 65)
+})
+
+t.test('a lease shows its key only where the call may', async t => {
+  const { ring, slot, records } = createRing()
+  ring.move(slot, 'leased')
+  records.set(slot, ACQUIRED_AT, NOW)
+  records.set(slot, UNTIL, NOW + 61)
+  records.set(slot, FENCE, 7)
+  const lease = {
+    id: `${ID}.7`,
+    fence: 7,
+    keyId: ID,
+    holder: null,
+    acquiredAt: NOW,
+    expiresAt: NOW + 61,
+    expiresInMs: 51,
+    renewAfterMs: 17,
+    keepAliveBy: null,
+    keepAliveInMs: null,
+    metadata: null
+  }
+  t.strictSame(viewLease(ring, slot, NOW + 10, 100, false), lease)
+  t.strictSame(viewLease(ring, slot, NOW + 10, 100, true), { ...lease, key: 'abcd' })
+
+  ring.holders.set(slot, 'somebody')
+  ring.metadata.set(slot, { colour: 'red' })
+  records.set(slot, KEEP_ALIVE_BY, NOW + 300)
+  t.strictSame(viewLease(ring, slot, NOW + 10, 100, false), {
+    ...lease,
+    holder: 'somebody',
+    metadata: { colour: 'red' },
+    keepAliveBy: NOW + 300,
+    keepAliveInMs: 290
+  })
+})
+
+t.test(
+  'the moment to renew is a third of what is left, rounded down, while a renewal can move the deadline',
+  async t => {
+    const { ring, slot, records } = createRing()
+    ring.move(slot, 'leased')
+    records.set(slot, ACQUIRED_AT, NOW)
+    records.set(slot, UNTIL, NOW + 100)
+    t.equal(viewLease(ring, slot, NOW, 101, false).renewAfterMs, 33)
+    t.equal(viewLease(ring, slot, NOW + 99, 101, false).renewAfterMs, 0)
+    t.equal(viewLease(ring, slot, NOW, 100, false).renewAfterMs, null)
+    t.equal(viewLease(ring, slot, NOW, 99, false).renewAfterMs, null, 'the policy was shortened meanwhile')
+  }
+)
+
+t.test("a lease's id is its key's id, a dot and its fence, written in one way", async t => {
+  t.strictSame(parseLeaseId(`${ID}.1`), { keyId: ID, fence: 1 })
+  t.strictSame(parseLeaseId(`${ID}.109`), { keyId: ID, fence: 109 })
+  t.strictSame(parseLeaseId(`${ID}.${Number.MAX_SAFE_INTEGER}`), { keyId: ID, fence: Number.MAX_SAFE_INTEGER })
+  for (const text of [
+    '',
+    ID,
+    `${ID}.`,
+    `${ID}.0`,
+    `${ID}.01`,
+    `${ID}.-1`,
+    `${ID}.1 `,
+    `${ID}.1e3`,
+    `${ID}.1.5`,
+    `${ID}:1`,
+    `${ID}x.1`,
+    `${ID.slice(1)}.1`,
+    `${ID}.${Number.MAX_SAFE_INTEGER + 1}`,
+    `${ID}.${'9'.repeat(400)}`
+  ])
+    t.equal(parseLeaseId(text), undefined, text)
+})
+
+t.test('a cursor comes back as it was', async () => {
+  const cursor = fc.record({
+    scope: fc.constantFrom('all' as const, 'one' as const),
+    state: fc.constantFrom('free' as const, 'leased' as const, 'cooling' as const),
+    below: fc.nat(16_000_000)
+  })
+  fc.assert(
+    fc.property(cursor, cursor => {
+      const parsed = parseCursor(formatCursor(cursor))
+      return parsed?.scope === cursor.scope && parsed.state === cursor.state && parsed.below === cursor.below
+    })
+  )
+})
+
+t.test('a cursor needs no escape in a query', async t => {
+  t.match(formatCursor({ scope: 'all', state: 'cooling', below: 16_000_000 }), /^[A-Za-z0-9_-]+$/)
+})
+
+t.test('what is no cursor is not taken for one', async t => {
+  const encode = (text: string): string => Buffer.from(text).toString('base64url')
+  for (const text of [
+    '',
+    '-1',
+    'all.free.1',
+    encode('all.free.'),
+    encode('all.free.-1'),
+    encode('all.free.123456789'),
+    encode('all.retired.1'),
+    encode('two.free.1'),
+    encode('all.free.1.1')
+  ])
+    t.equal(parseCursor(text), undefined, text)
+})
