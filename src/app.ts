@@ -52,6 +52,7 @@ export interface Service {
 /** The whole service short of a socket. */
 export async function buildApp(options: AppOptions): Promise<Service> {
   const { engine, logger = false, dialects = ['random_api_key', 'tokenapi'], tokens = DEFAULT_TOKENS } = options
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options
   const nextId = requestIds(randomBytes(6).toString('base64url'))
   const state = { stopping: false, draining: false }
   const app: App = Fastify({
@@ -61,10 +62,15 @@ export async function buildApp(options: AppOptions): Promise<Service> {
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     return503OnClosing: false,
-    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    requestTimeout: requestTimeoutMs,
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: answerClientErrors(nextId),
-    http: { requireHostHeader: false, connectionsCheckingInterval: TIMEOUT_CHECK_MS }
+    http: {
+      requireHostHeader: false,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      // Where that of the headers (60 s by default) is the longer one, Node exchanges the two.
+      headersTimeout: requestTimeoutMs
+    }
   })
   answerExpectations(app.server, nextId)
   // One logger for all: a child for each request costs more than the request's own work.

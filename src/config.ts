@@ -53,8 +53,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const drainMs = integer('KEYPOOL_DRAIN_MS', 0, 0, MAX_DRAIN_MS)
   const open = text('KEYPOOL_OPEN', '0')
 
-  if (host === '') wrong.push('KEYPOOL_HOST must be an address or the name of a host')
   if (open !== '0' && open !== '1') wrong.push('KEYPOOL_OPEN must be 0 or 1')
+  if (host === '') wrong.push('KEYPOOL_HOST must be an address or the name of a host')
   else if (open === '0' && !LOOPBACK.test(host)) {
     wrong.push(
       'KEYPOOL_HOST is no loopback address, and everybody who reaches the server may do everything: set KEYPOOL_OPEN=1 if that is meant'

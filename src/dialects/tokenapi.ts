@@ -37,7 +37,8 @@ const tokenParams = Type.Object({ token: Type.String({ description: 'The key its
 /** The calls of a Bottle service, for clients that know nothing else. Makes its pool where that is missing. */
 export async function registerTokenApi(app: App, engine: Engine, shape: TokenShape): Promise<void> {
   if (isRefusal(await engine.pool(TOKEN_POOL))) {
-    await engine.putPool(TOKEN_POOL, { ...shape, keepAliveMs: null, reuseDeleted: true })
+    const outcome = await engine.putPool(TOKEN_POOL, { ...shape, keepAliveMs: null, reuseDeleted: true })
+    if (isRefusal(outcome)) throw new Error(`the pool ${TOKEN_POOL} was not made: ${outcome.refusal}`)
   }
 
   const route = (

@@ -27,15 +27,20 @@ export function readBodies(app: FastifyInstance): void {
     if (bodyIgnored) return done(null, undefined)
     if (bodyOptional && isNothing(body)) return done(null, {})
     if (!isJson(request)) return done(new UnsupportedMediaType())
-    if (!isUtf8(body)) return done(notJson('is not UTF-8'))
+    if (!isUtf8(body)) return done(wrongBody('is not UTF-8'))
     // Refuses __proto__ and the like, too.
     parseJson(request, body.toString(), (error, value) =>
-      error ? done(notJson('is not valid JSON')) : done(null, value)
+      error ? done(wrongBody('is not valid JSON')) : done(null, value)
     )
   })
   app.addHook('preValidation', (request, _reply, done) => {
     // Without any body there was nothing to parse.
-    if (request.body === undefined && request.routeOptions.config.bodyOptional) request.body = {}
+    if (request.body === undefined) {
+      const { config, schema } = request.routeOptions
+      if (config.bodyOptional) request.body = {}
+      // Fastify would check null in its place, which some bodies may be.
+      else if (schema?.body !== undefined) return done(wrongBody('is missing'))
+    }
     done()
   })
 }
@@ -57,6 +62,6 @@ function isJson(request: FastifyRequest): boolean {
   return JSON_TYPE.test(type.trim())
 }
 
-function notJson(detail: string): InvalidRequest {
+function wrongBody(detail: string): InvalidRequest {
   return new InvalidRequest([{ in: 'body', pointer: '', detail }])
 }

@@ -14,6 +14,7 @@ import {
 
 export const MAX_URL_LENGTH = 8192
 
+const NOTHING_HERE = 'Nothing is served at this path: see /docs.'
 const REQUEST_ID = /^[A-Za-z0-9._~-]{1,128}$/
 
 declare module 'fastify' {
@@ -75,8 +76,9 @@ export function logRequests(app: FastifyInstance): void {
 
 function answerUnknown(paths: KnownPaths, request: FastifyRequest, reply: FastifyReply): void {
   const known = paths.find(request.url.split('?', 1)[0] as string)
-  if (known === undefined) {
-    sendProblem(reply, 'not-found', 'Nothing is served at this path: see /docs.')
+  // A path with a wildcard has the method, but may have nothing to serve.
+  if (known === undefined || known.methods.has(request.method)) {
+    sendProblem(reply, 'not-found', NOTHING_HERE)
     return
   }
   const allow = [...known.methods].join(', ')
@@ -90,6 +92,8 @@ function answerError(error: FastifyError, request: FastifyRequest, reply: Fastif
   if (error instanceof UnsupportedMediaType || error.statusCode === 415) {
     return sendProblem(reply, 'unsupported-media-type', 'Send the body as application/json.')
   }
+  // What @fastify/static says of a path that it does not look up.
+  if (error.statusCode === 403) return sendProblem(reply, 'not-found', NOTHING_HERE)
   if (error.statusCode === 413) return sendProblem(reply, 'payload-too-large', 'The body has more than 4 MiB.')
   if (error.statusCode === 400) {
     return sendInvalid(reply, [{ in: 'body', pointer: '', detail: 'did not arrive as it was announced' }])
@@ -124,9 +128,14 @@ class KnownPaths {
     this.#paths.set(pattern, path)
   }
 
+  /** What several routes may serve together, as `keys/lookup` also is where a key of that id would be. */
   find(path: string): KnownPath | undefined {
-    for (const known of this.#paths.values()) if (known.pattern.test(path)) return known
-    return undefined
+    let found: KnownPath | undefined
+    for (const known of this.#paths.values()) {
+      if (!known.pattern.test(path)) continue
+      found = found === undefined ? known : { ...found, methods: new Set([...found.methods, ...known.methods]) }
+    }
+    return found
   }
 }
 

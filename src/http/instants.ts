@@ -1,6 +1,6 @@
 /** Prefixes up to the second, by second: most instants of one answer, and of neighbouring ones, share a few. */
 const CACHED = 1024
-const seconds = new Float64Array(CACHED)
+const seconds = new Float64Array(CACHED).fill(-1)
 const prefixes: string[] = new Array(CACHED).fill('')
 const milliseconds = Array.from({ length: 1000 }, (_, ms) => `.${String(ms).padStart(3, '0')}Z`)
 

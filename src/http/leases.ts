@@ -143,9 +143,10 @@ function disconnectSignal(reply: FastifyReply): AbortSignal {
 /** Nobody learns of leases whose answer can't be written: they end at once, not at their deadline. */
 export function releaseUnlessWritten(reply: FastifyReply, engine: Engine, pool: string, leases: LeaseView[]): void {
   const release = (): void => {
-    if (reply.raw.writableFinished) return
     for (const { id } of leases) void engine.release(pool, id)
   }
-  if (reply.raw.destroyed) release()
-  else reply.raw.once('close', release)
+  if (reply.raw.destroyed) return release()
+  reply.raw.once('close', release)
+  // The event and not `writableFinished`, which stays false where app.inject stands in for the socket.
+  reply.raw.once('finish', () => reply.raw.off('close', release))
 }

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
@@ -34,6 +35,9 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
           // Fastify's plugin calls every body required.
           if (operation.requestBody && operation['x-body-optional']) operation.requestBody.required = false
           delete operation['x-body-optional']
+          for (const [status, response] of Object.entries(operation.responses ?? {})) {
+            if (response.description === 'Default Response') response.description = STATUS_CODES[status] ?? ''
+          }
         }
       }
       return document as never
@@ -45,13 +49,26 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    uiConfig: { tryItOutEnabled: true, displayRequestDuration: true, docExpansion: 'list', deepLinking: true }
+    uiConfig: {
+      tryItOutEnabled: true,
+      displayRequestDuration: true,
+      docExpansion: 'list',
+      deepLinking: true,
+      layout: 'BaseLayout'
+    }
   })
 }
 
 interface Document {
   paths?: Record<
     string,
-    Record<string, { requestBody?: { required?: boolean }; 'x-body-optional'?: boolean | undefined }>
+    Record<
+      string,
+      {
+        requestBody?: { required?: boolean }
+        responses?: Record<string, { description?: string }>
+        'x-body-optional'?: boolean | undefined
+      }
+    >
   >
 }

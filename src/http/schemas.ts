@@ -309,10 +309,15 @@ export function refusals(...codes: ProblemCode[]): Record<number, object> {
         status,
         {
           description: group.map(code => `\`${code}\`: ${PROBLEMS[code].title}`).join('. '),
-          content: { [PROBLEM_TYPE]: { schema: { $ref: 'Problem#' } } }
+          content: { [PROBLEM_TYPE]: { schema: { $ref: 'Problem#' }, example: exampleOf(group[0] as ProblemCode) } }
         }
       ])
   )
+}
+
+function exampleOf(code: ProblemCode): object {
+  const { status, title, about } = PROBLEMS[code]
+  return { type: `/problems/${code}`, title, status, detail: about, code, instance: 'a-request-id' }
 }
 
 /** A response without a body. */

@@ -55,9 +55,11 @@ function explain(schema: JsonSchema, value: unknown, part: RequestError['in']): 
   if (!isSmall(value))
     return [{ in: part, pointer: '', detail: 'does not match the schema, and is too large to say where' }]
   const [, errors] = Schema.Errors(meantSchema(schema, value), value)
+  const names = namesIn(schema)
   const told = new Map<string, RequestError>()
   for (const error of errors) {
-    for (const { pointer, detail } of tell(error, schema)) {
+    for (const { pointer: exact, detail } of tell(error, schema, names)) {
+      const pointer = withoutSecrets(exact, names)
       if (!told.has(pointer)) told.set(pointer, { in: part, pointer, detail })
     }
   }
@@ -120,13 +122,17 @@ interface SchemaError {
 }
 
 /** Where and what, in words for the caller. What the caller wrote is not repeated: it may be a secret. */
-function tell(error: SchemaError, schema: JsonSchema): { pointer: string; detail: string }[] {
+function tell(
+  error: SchemaError,
+  schema: JsonSchema,
+  names: ReadonlySet<string>
+): { pointer: string; detail: string }[] {
   const params = error.params as Record<string, unknown>
   switch (error.keyword) {
     case 'additionalProperties':
       return (params['additionalProperties'] as string[]).map(name => ({
-        pointer: readsLikeAMember(name) ? `${error.instancePath}/${name}` : error.instancePath,
-        detail: `is no member here; known are ${knownMembers(error.instancePath, schema)}`
+        pointer: `${error.instancePath}/${name}`,
+        detail: `${mayBeShown(name, names) ? 'is no member here' : 'has a member that is unknown here'}; known are ${knownMembers(error.instancePath, schema)}`
       }))
     case 'boolean':
       // Comes with additionalProperties, which says more, or with a member that excludes another.
@@ -151,8 +157,31 @@ function tell(error: SchemaError, schema: JsonSchema): { pointer: string; detail
   }
 }
 
-function readsLikeAMember(name: string): boolean {
-  return /^[a-z]{1,20}([A-Z][a-z]{1,20}){0,3}$/.test(name)
+/** The names of a schema's members, at any depth, as `plain` writes them. */
+function namesIn(schema: object, names = new Set<string>()): Set<string> {
+  for (const [word, part] of Object.entries(schema) as [string, unknown][]) {
+    if (typeof part !== 'object' || part === null) continue
+    if (word === 'properties') for (const name of Object.keys(part)) names.add(plain(name))
+    namesIn(part, names)
+  }
+  return names
+}
+
+/** Names that differ only so are taken for the same, mistyped. */
+function plain(name: string): string {
+  return name.replace(/[-_ ]/g, '').toLowerCase()
+}
+
+/** A member that the caller named may have a secret for its name: an index and a name that the schema has are none. */
+function mayBeShown(name: string, names: ReadonlySet<string>): boolean {
+  return /^\d{1,3}$/.test(name) || names.has(plain(name))
+}
+
+/** The pointer up to the first name that may be a secret. */
+function withoutSecrets(pointer: string, names: ReadonlySet<string>): string {
+  const [, ...parts] = pointer.split('/')
+  const secret = parts.findIndex(part => !mayBeShown(part, names))
+  return (secret === -1 ? parts : parts.slice(0, secret)).map(part => `/${part}`).join('')
 }
 
 function knownMembers(pointer: string, schema: JsonSchema): string {

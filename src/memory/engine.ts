@@ -154,7 +154,7 @@ export class MemoryEngine implements Engine {
       name,
       fence: this.#largestFence,
       clock: this.#clock,
-      wake: at => this.#sweeper.wake(at),
+      wake: pool => this.#sweeper.wake(pool),
       results: this.#results,
       incarnation: ++this.#incarnations
     })

@@ -31,8 +31,8 @@ export interface MemoryPoolOptions {
   /** The largest fence that this name has had. */
   fence: number
   clock: Clock
-  /** Deadlines may have been set: the earliest of this pool is this instant. */
-  wake: (at: number) => void
+  /** Told when this pool may have set a deadline. */
+  wake: (pool: Sweepable) => void
   /** The results of calls on keys, which all pools share. */
   results: Retries<KeptResult>
   /** Tells this pool from others that had its name. */
@@ -52,7 +52,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   readonly #name: string
   readonly #clock: Clock
   readonly #keys: KeyPool
-  readonly #wake: (at: number) => void
+  readonly #wake: (pool: Sweepable) => void
   readonly #waiters = new Waiters()
   readonly #leases = new Retries<string>(leaseId => this.#keys.lease(leaseId) === 'lease-lost')
   readonly #results: Retries<KeptResult>
@@ -80,10 +80,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   }
 
   sweep(limit: number): boolean {
-    const behind = this.#keys.sweep(limit)
-    this.#serve()
-    if (!behind) this.#goOn()
-    return behind
+    return this.#tended(this.#keys.sweep(limit))
   }
 
   view(): PoolView {
@@ -100,7 +97,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     { count, metadata }: { count: number; metadata: Metadata | null },
     retry?: Retry
   ): ReturnType<Engine['generate']> {
-    return this.#makeKeys('generate', retry, () => {
+    return this.#makeKeys(retry, () => {
       const outcome = this.#keys.generate(count, metadata)
       if (outcome === 'keyspace-exhausted') return { refusal: outcome, remaining: this.#keys.keyspace().remaining }
       return outcome === 'pool-full' ? { refusal: outcome } : outcome
@@ -108,7 +105,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   }
 
   importKeys(imports: readonly KeyImport[], retry?: Retry): ReturnType<Engine['importKeys']> {
-    return this.#makeKeys('import', retry, () => {
+    return this.#makeKeys(retry, () => {
       const outcome = this.#keys.importKeys(imports)
       return outcome === 'pool-full' ? { refusal: outcome } : outcome
     })
@@ -151,6 +148,8 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     request: AcquireRequest & { waitMs?: number | undefined },
     { retry, signal }: { retry?: Retry | undefined; signal?: AbortSignal | undefined } = {}
   ): Answer<AcquireAnswer> {
+    // Who has left gets no key, and joins nobody.
+    if (signal?.aborted) return this.#tended(this.#noFreeKey())
     if (retry === undefined) return this.#acquire(request, signal)
     const replay: Replay<LeaseView, string> = {
       keep: lease => ({ result: lease.id, weight: 1 }),
@@ -214,17 +213,16 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     const outcome = this.#waiters.size > 0 ? 'no-free-key' : this.#keys.acquire(request)
     if (typeof outcome === 'object') return this.#tended(outcome)
     if (waitMs === 0 && !this.#isBehind()) return this.#tended(this.#noFreeKey())
-    if (this.#dismissed !== undefined) return this.#dismissed
-    if (this.#waiters.size >= MAX_WAITING) return { refusal: 'overloaded' }
+    if (this.#dismissed !== undefined) return this.#tended(this.#dismissed)
+    if (this.#waiters.size >= MAX_WAITING) return this.#tended({ refusal: 'overloaded' })
     const { waiter, answer } = this.#waiters.wait(request, waitMs > 0)
     if (waitMs > 0) waiter.timer = this.#clock.after(waitMs, () => this.#timeOut(waiter))
-    signal?.addEventListener('abort', () => this.#waiters.settle(waiter, this.#noFreeKey()))
+    signal?.addEventListener('abort', () => this.#tended(this.#waiters.settle(waiter, this.#noFreeKey())))
     return this.#tended(answer)
   }
 
   #timeOut(waiter: Waiter): void {
     this.#waiters.losePatience(waiter)
-    this.#serve()
     this.#tended(undefined)
   }
 
@@ -233,11 +231,13 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     for (let waiter = this.#waiters.first; waiter !== undefined; waiter = this.#waiters.first) {
       const outcome = this.#keys.acquire(waiter.request)
       if (outcome === 'behind') return
-      if (outcome === 'no-free-key') break
-      this.#waiters.settle(waiter, outcome === 'lease-too-long' ? { refusal: outcome } : outcome)
-    }
-    for (let waiter = this.#waiters.firstImpatient; waiter !== undefined; waiter = this.#waiters.firstImpatient) {
-      this.#waiters.settle(waiter, this.#noFreeKey())
+      if (outcome !== 'no-free-key') {
+        this.#waiters.settle(waiter, outcome === 'lease-too-long' ? { refusal: outcome } : outcome)
+        continue
+      }
+      const impatient = this.#waiters.firstImpatient
+      if (impatient === undefined) return
+      this.#waiters.settle(impatient, this.#noFreeKey())
     }
   }
 
@@ -245,8 +245,8 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     // One instant: what was not due when the batch began is not during it, so no operation finds the sweep behind.
     this.#instant = this.#clock.now()
     try {
-      this.#serve()
       if (this.#keys.sweep(APPLIED_PER_CALL)) return 'behind'
+      this.#serve()
       return operations.map(operation => operate(this, operation))
     } finally {
       this.#instant = undefined
@@ -254,7 +254,6 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   }
 
   #makeKeys<T extends { refusal: string }>(
-    call: string,
     retry: Retry | undefined,
     verb: () => KeyView[] | T | 'behind'
   ): Answer<KeyView[] | T | Refusal<'unknown-pool' | 'idempotency-key-reused'>> {
@@ -263,7 +262,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
       again: kept =>
         'ids' in kept ? kept.ids.map(id => this.livingKey(id, true)).filter(key => key !== null) : undefined
     }
-    return this.#once(call, retry, replay, () => this.#onceCaughtUp(verb))
+    return this.#once('keys', retry, replay, () => this.#onceCaughtUp(verb))
   }
 
   #once<T, V extends Exclude<T, { refusal: unknown }>>(
@@ -288,8 +287,9 @@ export class MemoryPool implements Sweepable, BatchVerbs {
 
   async #later<T>(verb: () => T | 'behind'): Promise<T | Refusal<'unknown-pool'>> {
     for (;;) {
+      const caughtUp = new Promise<void>(goOn => this.#whenCaughtUp.push(goOn))
       this.#tended(undefined)
-      await new Promise<void>(goOn => this.#whenCaughtUp.push(goOn))
+      await caughtUp
       if (this.#dismissed?.refusal === 'unknown-pool') return { refusal: 'unknown-pool' }
       const outcome = verb()
       if (outcome !== 'behind') return this.#tended(outcome)
@@ -308,11 +308,15 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     )
   }
 
-  /** After a verb: keys that it freed go to those who wait, and the sweep learns of new deadlines. Not inside a batch. */
+  /**
+   * After a verb: keys that it freed go to those who wait, verbs go on that waited for due deadlines of which it applied
+   * the last, and the sweep learns of new ones. Not inside a batch.
+   */
   #tended<T>(answer: T): T {
     if (this.#instant === undefined) {
       if (this.#waiters.size > 0) this.#serve()
-      this.#wake(this.#keys.nextSweepAt)
+      if (this.#whenCaughtUp.length > 0 && !this.#isBehind()) this.#goOn()
+      this.#wake(this)
     }
     return answer
   }

@@ -29,9 +29,9 @@ export class Sweeper {
   readonly #clock: Clock
   readonly #pools: () => Iterable<Sweepable>
   readonly #onFault: (error: unknown) => void
+  /** Pools in which the sweep met a fault, with the instant of its next try: a lasting one is not met at each call. */
+  readonly #notBefore = new WeakMap<Sweepable, number>()
   #armedAt = Infinity
-  /** No sweep before this instant: a lasting fault is not reported at each call. */
-  #notBefore = -Infinity
   #timer: Timer | undefined
   #sweeping = false
   #closed = false
@@ -46,19 +46,12 @@ export class Sweeper {
 
   /** For how long the earliest deadline that is due has waited to be applied, in milliseconds. O(pools). */
   get lagMs(): number {
-    return Math.max(0, this.#clock.now() - this.#earliest())
+    return Math.max(0, this.#clock.now() - this.#earliest(pool => pool.nextSweepAt))
   }
 
-  /** A deadline was set: sweep then, if not sooner. O(1). */
-  wake(at: number): void {
-    if (at >= this.#armedAt || this.#sweeping || this.#closed) return
-    this.#timer?.cancel()
-    this.#armedAt = at
-    const delay = Math.max(0, Math.max(at, this.#notBefore) - this.#clock.now())
-    this.#timer = this.#clock.after(Math.min(delay, MAX_DELAY_MS), () => {
-      this.#armedAt = Infinity
-      this.#slice()
-    })
+  /** A pool may have set a deadline: sweep then, if not sooner. O(1). */
+  wake(pool: Sweepable): void {
+    if (pool.nextSweepAt < this.#armedAt && !this.#sweeping) this.#arm(this.#dueAt(pool))
   }
 
   close(): void {
@@ -70,11 +63,10 @@ export class Sweeper {
     if (this.#closed) return
     this.#sweeping = true
     const started = this.#clock.now()
-    const due = [...this.#pools()].filter(pool => pool.nextSweepAt <= started)
+    const due = [...this.#pools()].filter(pool => this.#dueAt(pool) <= started)
     const turn = this.#turn++
     let steps = 0
     let behind = false
-    let faulty = false
     for (let i = 0; i < due.length; i++) {
       const pool = due[(turn + i) % due.length] as Sweepable
       let more = true
@@ -85,7 +77,7 @@ export class Sweeper {
         }
         behind ||= more
       } catch (error) {
-        faulty = true
+        this.#notBefore.set(pool, this.#clock.now() + RETRY_MS)
         this.#onFault(error)
       }
     }
@@ -94,13 +86,27 @@ export class Sweeper {
       return
     }
     this.#sweeping = false
-    if (faulty) this.#notBefore = this.#clock.now() + RETRY_MS
-    this.wake(this.#earliest())
+    this.#arm(this.#earliest(pool => this.#dueAt(pool)))
   }
 
-  #earliest(): number {
+  #arm(at: number): void {
+    if (at >= this.#armedAt || this.#closed) return
+    this.#timer?.cancel()
+    this.#armedAt = at
+    const delay = Math.max(0, at - this.#clock.now())
+    this.#timer = this.#clock.after(Math.min(delay, MAX_DELAY_MS), () => {
+      this.#armedAt = Infinity
+      this.#slice()
+    })
+  }
+
+  #dueAt(pool: Sweepable): number {
+    return Math.max(pool.nextSweepAt, this.#notBefore.get(pool) ?? -Infinity)
+  }
+
+  #earliest(of: (pool: Sweepable) => number): number {
     let earliest = Infinity
-    for (const pool of this.#pools()) earliest = Math.min(earliest, pool.nextSweepAt)
+    for (const pool of this.#pools()) earliest = Math.min(earliest, of(pool))
     return earliest
   }
 }

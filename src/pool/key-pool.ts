@@ -312,7 +312,9 @@ export class KeyPool {
     if (leaseMs > this.#policy.leaseMs) return 'lease-too-long'
     const now = this.#clock()
     this.#apply(now, APPLIED_PER_VERB)
-    for (let picked = 0; picked < APPLIED_PER_VERB && this.#ring.count('free') > 0; picked++) {
+    for (let picked = 0; this.#ring.count('free') > 0; picked++) {
+      // Where nothing is due, all that are left are alive: the next pick is the last.
+      if (picked >= APPLIED_PER_VERB && this.#isBehind(now)) return 'behind'
       const slot = this.#ring.at('free', this.#random.below(this.#ring.count('free')))
       if (this.#records.get(slot, KEEP_ALIVE_BY) > now) return this.#grant(slot, leaseMs, holder, now)
       // Its life ended, and the sweep has not come by yet.

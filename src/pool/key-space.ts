@@ -115,9 +115,16 @@ class ShuffledSpace implements KeySpace {
   }
 }
 
-/** Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4): neighbours end up far apart. */
-function mix(value: number): number {
-  return Math.imul((value % 4_294_967_296) ^ Math.floor(value / 4_294_967_296), 0x9e3779b1) >>> 2
+/**
+ * The finalizer of MurmurHash3 (A. Appleby): every bit of an index reaches every bit of its hash. A mere multiplication
+ * leaves the low bits, by which a GrowingMap spreads its entries, to the low bits of the index: keys with the same end,
+ * as imported ones may be, would all fall into one shard.
+ */
+function mix(index: number): number {
+  let bits = (index % 4_294_967_296) ^ Math.imul(Math.floor(index / 4_294_967_296), 0x9e3779b1)
+  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b)
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
+  return (bits ^ (bits >>> 16)) >>> 2
 }
 
 /** Two draws of the same key in a space of 2^53 happen once in millions of years; ten in a row mean a broken source. */

@@ -32,6 +32,8 @@ export class Keyring {
   readonly #ids: Column<string | undefined> = new StringColumn()
   #secrets: Secrets
   readonly #members: readonly SlotSet[] = KEY_STATES.map(() => new SlotSet())
+  /** The key that was asked about last: a generated one enters next, and hashing is half of what that costs. */
+  #asked: { key: string; id: string } | undefined
   #retired = 0
   #serial = 0
 
@@ -64,7 +66,8 @@ export class Keyring {
 
   /** Whether a key lives or is retired. */
   isUsed(key: string): boolean {
-    return this.#index.get(keyId(key)) !== undefined
+    this.#asked = { key, id: keyId(key) }
+    return this.#index.get(this.#asked.id) !== undefined
   }
 
   /** The slot at a position, 0 … count - 1, among the keys in a state. */
@@ -86,7 +89,8 @@ export class Keyring {
 
   /** A key that neither lives nor is retired enters, free. Returns its slot. */
   insert(key: string, now: number): number {
-    const id = keyId(key)
+    const id = this.#asked?.key === key ? this.#asked.id : keyId(key)
+    this.#asked = undefined
     const slot = this.records.open()
     this.#index.set(id, slot)
     this.#ids.set(slot, id)

@@ -1,4 +1,4 @@
-import { KeyPool, type KeyPoolOptions } from '../../src/pool/key-pool.ts'
+import { KeyPool, type KeyPoolOptions, type Metadata, type Policy } from '../../src/pool/key-pool.ts'
 import { ManualClock } from './manual-clock.ts'
 import { seededRandom } from './seeded-random.ts'
 
@@ -20,4 +20,18 @@ export function granted<T>(answer: T): Exclude<T, Refusal> {
   if (typeof refusal === 'string') throw new Error(`refused: ${refusal}`)
   // What is neither a string nor has a refusal is what Exclude leaves.
   return answer as Exclude<T, Refusal>
+}
+
+/** A new key of a pool that has room. */
+export function generateOne(pool: KeyPool, metadata: Metadata | null = null): { id: string; key: string } {
+  const [view] = granted(pool.generate(1, metadata))
+  if (view?.key === undefined) throw new Error('a generated key comes with its secret')
+  return { id: view.id, key: view.key }
+}
+
+/** A pool with one key, leased. */
+export function createLease(policy: Partial<Policy> = {}) {
+  const { pool, clock } = createPool({ policy })
+  const key = generateOne(pool)
+  return { pool, clock, key, lease: granted(pool.acquire()) }
 }

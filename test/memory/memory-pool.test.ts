@@ -1,0 +1,375 @@
+import t from 'tap'
+import type { Retry } from '../../src/engine.ts'
+import { KEPT_MS } from '../../src/memory/memory-pool.ts'
+import { byNow, createEngine, generate, granted, refusalOf, turns } from '../support/create-engine.ts'
+import { KEEP_ALIVE_MS, LEASE_MS } from '../support/pool.ts'
+
+const POOL = 'default'
+/** Far more than one verb applies deadlines. */
+const MANY = 5000
+
+const retry = (scope: string, fingerprint = 'the same'): Retry => ({ scope, fingerprint })
+
+type Engine = ReturnType<typeof createEngine>['engine']
+
+async function acquireAll(engine: Engine, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await granted(engine.acquire(POOL, {}))
+}
+
+t.test('what is due is applied without a call from outside', async t => {
+  const { engine, clock } = createEngine(t)
+  await generate(engine, MANY)
+  await acquireAll(engine, MANY)
+  clock.advance(LEASE_MS - 1)
+  t.match(await engine.pool(POOL), { counts: { leased: MANY, free: 0 } })
+  clock.advance(1)
+  await turns(20)
+  t.match(await engine.pool(POOL), { counts: { leased: 0, free: MANY } })
+  clock.advance(KEEP_ALIVE_MS)
+  await turns(20)
+  t.match(await engine.pool(POOL), { counts: { total: 0, free: 0, retired: MANY } })
+  t.equal(clock.timers, 0)
+})
+
+t.test('after a stall a free key is granted at once', async t => {
+  const { engine, clock } = createEngine(t)
+  await generate(engine, MANY)
+  await acquireAll(engine, MANY)
+  clock.stall(LEASE_MS)
+  const answer = engine.acquire(POOL, {})
+  t.notOk(answer instanceof Promise, 'no need to wait for the sweep')
+  await granted(answer)
+})
+
+t.test('an acquire that might be refused wrongly waits for the sweep, and gets the key', async t => {
+  const { engine, clock } = createEngine(t)
+  const keys = await generate(engine, MANY)
+  await acquireAll(engine, MANY)
+  // All leases end long after the keys' lives have, but one key was kept alive.
+  clock.advance(LEASE_MS / 2)
+  const [survivor] = keys
+  await granted(engine.keepAlive(POOL, survivor?.id ?? ''))
+  clock.stall(KEEP_ALIVE_MS - LEASE_MS / 2)
+
+  const answers = Array.from({ length: 3 }, () => engine.acquire(POOL, {}))
+  t.ok(answers[0] instanceof Promise, 'it waits')
+  clock.advance(0)
+  const outcomes = await Promise.all(answers)
+  t.match(outcomes[0], { keyId: survivor?.id })
+  t.match(outcomes[1], { refusal: 'no-free-key', reason: 'all-held', counts: { total: 1, leased: 1 } })
+  t.match(outcomes[2], { refusal: 'no-free-key', reason: 'all-held', counts: { total: 1, retired: MANY - 1 } })
+})
+
+t.test('an acquire waits for the sweep, and is refused rightly', async t => {
+  const { engine, clock } = createEngine(t)
+  await generate(engine, MANY)
+  clock.stall(KEEP_ALIVE_MS)
+  const answer = engine.acquire(POOL, {})
+  const patient = engine.acquire(POOL, { waitMs: 1000 })
+  t.equal(await byNow(answer), 'pending')
+  clock.advance(0)
+  t.strictSame(await answer, {
+    refusal: 'no-free-key',
+    reason: 'pool-empty',
+    retryAfterMs: null,
+    counts: { total: 0, free: 0, leased: 0, cooling: 0, retired: MANY, waiting: 2 }
+  })
+  t.equal(await byNow(patient), 'pending', 'who said that it would wait goes on')
+  clock.advance(1000)
+  t.equal(await refusalOf(patient), 'no-free-key')
+})
+
+t.test('a wait that ends while the sweep is behind ends with the sweep', async t => {
+  const { engine, clock } = createEngine(t)
+  await granted(engine.putPool(POOL, { leaseMs: 2 * KEEP_ALIVE_MS }))
+  await generate(engine, MANY)
+  await acquireAll(engine, MANY)
+  clock.advance(KEEP_ALIVE_MS - 5)
+  const answer = engine.acquire(POOL, { waitMs: 10 })
+  clock.stall(10)
+  clock.advance(0)
+  t.match(await answer, { reason: 'pool-empty', counts: { total: 0, retired: MANY } }, 'all had to be looked at')
+})
+
+t.test('a dead key is never handed out, however late the sweep is', async t => {
+  const { engine, clock } = createEngine(t)
+  const keys = await generate(engine, 1000)
+  clock.advance(1000)
+  const kept = new Set<string>()
+  for (const [i, { id }] of keys.entries()) {
+    if (i % 10 !== 0) continue
+    await granted(engine.keepAlive(POOL, id))
+    kept.add(id)
+  }
+  clock.stall(KEEP_ALIVE_MS - 1000)
+  const answers = Array.from({ length: 150 }, () => engine.acquire(POOL, {}))
+  clock.advance(0)
+  const leases = (await Promise.all(answers)).flatMap(answer => ('keyId' in answer ? [answer.keyId] : []))
+  t.strictSame(new Set(leases), kept)
+  t.equal(leases.length, kept.size)
+})
+
+t.test('generating at the limit of keys waits for the sweep', async t => {
+  const { engine, clock } = createEngine(t)
+  await granted(engine.putPool(POOL, { maxKeys: MANY }))
+  await generate(engine, MANY)
+  t.strictSame(engine.generate(POOL, { count: 1, metadata: null }), { refusal: 'pool-full' })
+  clock.stall(KEEP_ALIVE_MS)
+  const answer = engine.generate(POOL, { count: MANY, metadata: null })
+  t.equal(await byNow(answer), 'pending')
+  clock.advance(0)
+  t.equal((await granted(answer)).length, MANY)
+})
+
+t.test('importing at the limit of keys waits for the sweep', async t => {
+  const { engine, clock } = createEngine(t)
+  await granted(engine.putPool(POOL, { maxKeys: MANY }))
+  const keys = await generate(engine, MANY)
+  t.strictSame(engine.importKeys(POOL, [{ key: 'one-more' }]), { refusal: 'pool-full' })
+  clock.stall(KEEP_ALIVE_MS)
+  const imports = Array.from({ length: 100 }, (_, i) => ({ key: `import-${i}` }))
+  const answer = engine.importKeys(POOL, imports)
+  t.equal(await byNow(answer), 'pending')
+  clock.advance(0)
+  t.match(await granted(answer), imports)
+  t.strictSame(engine.importKeys(POOL, [{ key: 'another' }, { key: keys[MANY - 1]?.key ?? '' }]), {
+    refusal: 'key-retired',
+    indexes: [1]
+  })
+})
+
+t.test('a pool that turns out to be full refuses after the wait', async t => {
+  const { engine, clock } = createEngine(t)
+  await granted(engine.putPool(POOL, { maxKeys: MANY }))
+  await generate(engine, MANY)
+  await acquireAll(engine, MANY)
+  clock.stall(LEASE_MS)
+  const answer = engine.generate(POOL, { count: 1, metadata: null })
+  t.equal(await byNow(answer), 'pending')
+  clock.advance(0)
+  t.strictSame(await answer, { refusal: 'pool-full' })
+})
+
+t.test('a list waits for the sweep, and shows no dead key', async t => {
+  const { engine, clock } = createEngine(t)
+  const [kept] = await generate(engine, MANY)
+  clock.advance(1)
+  await granted(engine.keepAlive(POOL, kept?.id ?? ''))
+  clock.stall(KEEP_ALIVE_MS - 1)
+  const answer = engine.list(POOL, { limit: 1000 })
+  t.equal(await byNow(answer), 'pending')
+  clock.advance(0)
+  t.match(await granted(answer), { keys: [{ id: kept?.id, keepAliveInMs: 1 }], nextCursor: null })
+  t.equal((await granted(answer)).keys.length, 1)
+})
+
+t.test('a batch waits for the sweep', async t => {
+  const { engine, clock } = createEngine(t)
+  const [kept] = await generate(engine, MANY)
+  clock.advance(1)
+  await granted(engine.keepAlive(POOL, kept?.id ?? ''))
+  clock.stall(KEEP_ALIVE_MS - 1)
+  const answer = engine.batch(POOL, [{ op: 'acquire' }, { op: 'acquire' }])
+  t.equal(await byNow(answer), 'pending')
+  clock.advance(0)
+  t.match(await granted(answer), [
+    { op: 'acquire', value: { keyId: kept?.id } },
+    { op: 'acquire', value: { refusal: 'no-free-key', counts: { total: 1, retired: MANY - 1 } } }
+  ])
+})
+
+t.test('a verb that waits goes on where other verbs apply the last of what is due', async t => {
+  const { engine, clock } = createEngine(t)
+  await granted(engine.putPool(POOL, { maxKeys: 100 }))
+  await generate(engine, 100)
+  clock.stall(KEEP_ALIVE_MS)
+  const answer = engine.generate(POOL, { count: 100, metadata: null })
+  // No timer is called: it is the neighbours' calls that work the deadlines off.
+  for (let i = 0; i < 10; i++) void engine.pool(POOL)
+  t.equal((await granted(answer)).length, 100)
+})
+
+t.test('calls that wait are answered when the pool ends', async t => {
+  const { engine, clock } = createEngine(t)
+  await granted(engine.putPool('scratch', { maxKeys: MANY }))
+  await generate(engine, MANY, 'scratch')
+  clock.stall(KEEP_ALIVE_MS)
+  const answers = [
+    engine.generate('scratch', { count: 1000, metadata: null }),
+    engine.list('scratch', { limit: 1 }),
+    engine.batch('scratch', [{ op: 'acquire' }]),
+    engine.acquire('scratch', {})
+  ]
+  await granted(engine.deletePool('scratch'))
+  for (const answer of answers) t.strictSame(await byNow<unknown>(answer), { refusal: 'unknown-pool' })
+})
+
+t.test('draining does not cut short what only waits for the sweep', async t => {
+  const { engine, clock } = createEngine(t)
+  await granted(engine.putPool(POOL, { maxKeys: MANY }))
+  await generate(engine, MANY)
+  clock.stall(KEEP_ALIVE_MS)
+  const answer = engine.generate(POOL, { count: 1000, metadata: null })
+  engine.drain()
+  t.equal(await byNow(answer), 'pending')
+  clock.advance(0)
+  t.equal((await granted(answer)).length, 1000)
+})
+
+t.test('a retry of an acquire gets the same lease for as long as it lives', async t => {
+  const { engine, clock } = createEngine(t)
+  await generate(engine, 2)
+  const first = await granted(engine.acquire(POOL, { holder: 'a' }, { retry: retry('r') }))
+  clock.advance(20_000)
+  const again = await granted(engine.acquire(POOL, { holder: 'a' }, { retry: retry('r') }))
+  t.strictSame(again, {
+    ...first,
+    expiresInMs: first.expiresInMs - 20_000,
+    keepAliveInMs: (first.keepAliveInMs ?? 0) - 20_000
+  })
+  t.ok(again.key)
+  t.match(await engine.pool(POOL), { counts: { leased: 1 } })
+  clock.advance(LEASE_MS - 20_001)
+  t.equal((await granted(engine.acquire(POOL, {}, { retry: retry('r') }))).id, first.id)
+  clock.advance(1)
+  t.not((await granted(engine.acquire(POOL, {}, { retry: retry('r') }))).id, first.id)
+})
+
+t.test('a retry after the release or the end of the key is a new call', async t => {
+  const { engine } = createEngine(t)
+  await generate(engine, 1)
+  const first = await granted(engine.acquire(POOL, {}, { retry: retry('r') }))
+  await granted(engine.release(POOL, first.id))
+  const second = await granted(engine.acquire(POOL, {}, { retry: retry('r', 'another') }))
+  t.not(second.id, first.id)
+  await granted(engine.delete(POOL, second.keyId))
+  t.equal(await refusalOf(engine.acquire(POOL, {}, { retry: retry('r') })), 'no-free-key')
+})
+
+t.test('a retry with another request is refused while the lease lives', async t => {
+  const { engine } = createEngine(t)
+  await generate(engine, 2)
+  await granted(engine.acquire(POOL, {}, { retry: retry('r', 'one') }))
+  t.strictSame(engine.acquire(POOL, {}, { retry: retry('r', 'two') }), { refusal: 'idempotency-key-reused' })
+  t.match(await engine.pool(POOL), { counts: { leased: 1 } })
+})
+
+t.test('a retry while the first call waits joins it', async t => {
+  const { engine } = createEngine(t)
+  const first = new AbortController()
+  const second = new AbortController()
+  const request = { waitMs: 10_000 }
+  const waiting = engine.acquire(POOL, request, { retry: retry('r'), signal: first.signal })
+  const joined = engine.acquire(POOL, request, { retry: retry('r'), signal: second.signal })
+  t.match(await engine.pool(POOL), { counts: { waiting: 1 } })
+  t.strictSame(engine.acquire(POOL, request, { retry: retry('r', 'other') }), { refusal: 'idempotency-key-reused' })
+
+  first.abort()
+  t.equal(await byNow(joined), 'pending', 'one of the two is still there')
+  await generate(engine, 2)
+  t.strictSame(await waiting, await joined)
+  t.match(await engine.pool(POOL), { counts: { leased: 1, free: 1 } })
+})
+
+t.test('the wait of several for one call ends when all have left', async t => {
+  const { engine } = createEngine(t)
+  const controllers = [new AbortController(), new AbortController()]
+  const answers = controllers.map(({ signal }) =>
+    engine.acquire(POOL, { waitMs: 10_000 }, { retry: retry('r'), signal })
+  )
+  for (const controller of controllers) controller.abort()
+  for (const answer of answers) t.equal(await refusalOf(answer), 'no-free-key')
+  await generate(engine, 1)
+  t.match(await engine.pool(POOL), { counts: { free: 1, waiting: 0 } })
+})
+
+t.test('a refused acquire is not kept', async t => {
+  const { engine } = createEngine(t)
+  t.equal(await refusalOf(engine.acquire(POOL, {}, { retry: retry('r') })), 'no-free-key')
+  await generate(engine, 1)
+  await granted(engine.acquire(POOL, {}, { retry: retry('r') }))
+})
+
+t.test('a retry of a generation gets the keys that still live, as they are', async t => {
+  const { engine, clock } = createEngine(t)
+  const first = await granted(engine.generate(POOL, { count: 3, metadata: { a: 'b' } }, retry('r')))
+  const ids = first.map(({ id }) => id)
+  t.strictSame(await engine.generate(POOL, { count: 3, metadata: { a: 'b' } }, retry('r')), first)
+  await granted(engine.delete(POOL, ids[0] ?? ''))
+  await granted(engine.activate(POOL, ids[1] ?? ''))
+  clock.advance(1000)
+  const again = await granted(engine.generate(POOL, { count: 3, metadata: { a: 'b' } }, retry('r')))
+  t.match(again, [
+    { id: ids[1], key: first[1]?.key, activatedAt: clock.now() - 1000 },
+    { id: ids[2], key: first[2]?.key, keepAliveInMs: KEEP_ALIVE_MS - 1000 }
+  ])
+  t.match(await engine.pool(POOL), { counts: { total: 2 } })
+  for (const id of ids.slice(1)) await granted(engine.delete(POOL, id))
+  t.strictSame(await engine.generate(POOL, { count: 3, metadata: { a: 'b' } }, retry('r')), [])
+})
+
+t.test('results are kept ten minutes, not longer', async t => {
+  const { engine, clock } = createEngine(t)
+  t.equal(KEPT_MS, 10 * 60_000)
+  await granted(engine.putPool(POOL, { keepAliveMs: null }))
+  const generated = await granted(engine.generate(POOL, { count: 1, metadata: null }, retry('r')))
+  const batched = await granted(engine.batch(POOL, [{ op: 'delete', id: 'unknown' }], retry('r')))
+  clock.advance(KEPT_MS - 1)
+  t.strictSame(await engine.generate(POOL, { count: 1, metadata: null }, retry('r')), generated)
+  t.strictSame(await engine.batch(POOL, [{ op: 'delete', id: 'unknown' }], retry('r')), batched)
+  t.equal(await refusalOf(engine.batch(POOL, [{ op: 'acquire' }], retry('r', 'new'))), 'idempotency-key-reused')
+  clock.advance(1)
+  t.not((await granted(engine.generate(POOL, { count: 1, metadata: null }, retry('r'))))[0]?.id, generated[0]?.id)
+  t.match(await engine.batch(POOL, [{ op: 'acquire' }], retry('r', 'new')), [
+    { op: 'acquire', value: { fence: Number } }
+  ])
+})
+
+t.test('one Idempotency-Key serves one way for keys to come in', async t => {
+  const { engine } = createEngine(t)
+  await granted(engine.generate(POOL, { count: 1, metadata: null }, retry('r', 'generate')))
+  t.strictSame(engine.importKeys(POOL, [{ key: 'a' }], retry('r', 'import')), { refusal: 'idempotency-key-reused' })
+  await granted(engine.importKeys(POOL, [{ key: 'a' }], retry('s', 'import')))
+  t.match(await engine.importKeys(POOL, [{ key: 'a' }], retry('s', 'import')), [{ key: 'a' }])
+  t.strictSame(engine.generate(POOL, { count: 1, metadata: null }, retry('s', 'generate')), {
+    refusal: 'idempotency-key-reused'
+  })
+})
+
+t.test('the same Idempotency-Key is another one for another pool or call', async t => {
+  const { engine } = createEngine(t)
+  await granted(engine.putPool('other', {}))
+  await granted(engine.generate(POOL, { count: 1, metadata: null }, retry('r', 'a')))
+  await granted(engine.generate('other', { count: 1, metadata: null }, retry('r', 'b')))
+  await granted(engine.acquire(POOL, {}, { retry: retry('r', 'c') }))
+  await granted(engine.acquire('other', {}, { retry: retry('r', 'd') }))
+  await granted(engine.batch(POOL, [{ op: 'acquire' }], retry('r', 'e')))
+  await granted(engine.batch('other', [{ op: 'acquire' }], retry('r', 'f')))
+  t.match(await engine.pools(), [{ counts: { total: 1, leased: 1 } }, { counts: { total: 1, leased: 1 } }])
+})
+
+t.test('a pool that is made again knows nothing of retries', async t => {
+  const { engine } = createEngine(t)
+  await granted(engine.putPool('scratch', {}))
+  await granted(engine.generate('scratch', { count: 2, metadata: null }, retry('r')))
+  await granted(engine.deletePool('scratch'))
+  await granted(engine.putPool('scratch', {}))
+  t.equal((await granted(engine.generate('scratch', { count: 2, metadata: null }, retry('r')))).length, 2)
+  t.match(await engine.pool('scratch'), { counts: { total: 2 } })
+})
+
+t.test('a retry while the first call waits for the sweep joins it', async t => {
+  const { engine, clock } = createEngine(t)
+  await granted(engine.putPool(POOL, { maxKeys: MANY }))
+  await generate(engine, MANY)
+  clock.stall(KEEP_ALIVE_MS)
+  const answers = [1, 2, 3].map(() => engine.generate(POOL, { count: 1000, metadata: null }, retry('r')))
+  t.strictSame(engine.generate(POOL, { count: 1, metadata: null }, retry('r', 'other')), {
+    refusal: 'idempotency-key-reused'
+  })
+  clock.advance(0)
+  const [first, ...others] = await Promise.all(answers)
+  for (const other of others) t.strictSame(other, first)
+  await turns(20)
+  t.match(await engine.pool(POOL), { counts: { total: 1000 } })
+})
