@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   let stopped: Promise<void> | undefined
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // npm passes on a Ctrl-C that the terminal has sent already: a second signal changes nothing.
-    process.on(signal, () => (stopped ??= stop(service, connections, config, signal)))
+    process.on(signal, () => (stopped ??= stop(service, engine, connections, config, signal)))
   }
   service.app.log.info(
     { docs: `${address}/docs` },
@@ -53,6 +53,7 @@ async function listen({ app }: Service, { host, port }: Config): Promise<string>
 
 async function stop(
   service: Service,
+  engine: MemoryEngine,
   connections: ReadonlySet<Socket>,
   { drainMs }: Config,
   signal: string
@@ -62,6 +63,7 @@ async function stop(
   await sleep(drainMs)
   service.drain()
   await Promise.race([finish(app, connections), sleep(FINISH_MS)])
+  engine.close()
   app.log.info(`keypool stopped on ${signal}`)
   process.exit(0)
 }

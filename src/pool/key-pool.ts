@@ -12,7 +12,7 @@ import {
   type Policy
 } from './policy.ts'
 import { cryptoRandom, type Random } from './random.ts'
-import { ACQUIRED_AT, FENCE, KEEP_ALIVE_BY, LEASE_MS, type Records, UNTIL } from './records.ts'
+import { ACQUIRED_AT, FENCE, KEEP_ALIVE_BY, HOLD_MS, type Records, UNTIL } from './records.ts'
 import {
   type Cursor,
   formatCursor,
@@ -346,7 +346,7 @@ export class KeyPool {
     const until = this.#records.get(slot, UNTIL)
     const last = this.#records.get(slot, ACQUIRED_AT) + longestHold(this.#policy)
     if (until >= last) return 'max-hold-reached'
-    const asked = now + (leaseMs ?? this.#records.get(slot, LEASE_MS))
+    const asked = now + (leaseMs ?? this.#records.get(slot, HOLD_MS))
     this.#records.set(slot, UNTIL, Math.max(until, Math.min(asked, last)))
     if (keepAlive) this.#live(slot, now)
     return viewLease(this.#ring, slot, now, longestHold(this.#policy), false)
@@ -367,6 +367,7 @@ export class KeyPool {
     if (this.#ring.stateOf(slot) !== 'leased') return 'released'
     this.#ring.forgetHolder(slot)
     this.#records.set(slot, UNTIL, now + cooldownMs)
+    this.#records.set(slot, HOLD_MS, cooldownMs)
     if (cooldownMs === 0) {
       this.#ring.move(slot, 'free')
     } else {
@@ -488,7 +489,7 @@ export class KeyPool {
     this.#records.set(slot, UNTIL, now + leaseMs)
     this.#records.set(slot, ACQUIRED_AT, now)
     this.#records.set(slot, FENCE, ++this.#fence)
-    this.#records.set(slot, LEASE_MS, leaseMs)
+    this.#records.set(slot, HOLD_MS, leaseMs)
     if (holder !== undefined) this.#ring.holders.set(slot, holder)
     this.#holds.arm(slot, now + leaseMs)
     return viewLease(this.#ring, slot, now, longestHold(this.#policy), true)

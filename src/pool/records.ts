@@ -12,8 +12,8 @@ export const ACQUIRED_AT = 3
 export const FENCE = 4
 /** The how manieth key of its pool this is. */
 export const SERIAL = 5
-/** How long the lease was asked for, in milliseconds. */
-export const LEASE_MS = 6
+/** How long the lease was asked for, or how long the key cools, in milliseconds. */
+export const HOLD_MS = 6
 /** Where the key stands among those of its state: position * 4 + state. For an unused slot: the next unused one. */
 export const PLACE = 7
 

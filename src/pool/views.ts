@@ -1,5 +1,5 @@
 import type { Keyring, KeyState, Metadata } from './keyring.ts'
-import { ACQUIRED_AT, CREATED_AT, FENCE, KEEP_ALIVE_BY, SERIAL, UNTIL } from './records.ts'
+import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, SERIAL, UNTIL } from './records.ts'
 
 /** A living key as it was at the moment of the answer. Instants are milliseconds since 1970, lengths milliseconds. */
 export interface KeyView {
@@ -20,7 +20,7 @@ export interface KeyView {
   serial: number
   /** When it was last leased; null: never. */
   servedAt: number | null
-  /** The latest of its generation, activation, leases' begins and ends. */
+  /** The latest of its generation, activation, leases' begins and ends, and the end of a cooling. */
   changedAt: number
 }
 
@@ -71,6 +71,8 @@ export function viewKey(ring: Keyring, slot: number, now: number, reveal: boolea
   const servedAt = records.get(slot, ACQUIRED_AT) || null
   const until = records.get(slot, UNTIL)
   const fence = records.get(slot, FENCE)
+  // When the key became free, or began to cool.
+  const movedAt = state === 'leased' ? 0 : state === 'free' ? until : until - records.get(slot, HOLD_MS)
   const view: KeyView = {
     id,
     state,
@@ -93,7 +95,7 @@ export function viewKey(ring: Keyring, slot: number, now: number, reveal: boolea
     metadata: ring.metadata.get(slot) ?? null,
     serial: records.get(slot, SERIAL),
     servedAt,
-    changedAt: Math.max(createdAt, activatedAt ?? 0, servedAt ?? 0, state === 'free' ? until : 0)
+    changedAt: Math.max(createdAt, activatedAt ?? 0, servedAt ?? 0, movedAt)
   }
   if (reveal) view.key = ring.keyOf(slot)
   return view

@@ -70,13 +70,17 @@ t.test('every route has a name of its own, a summary, a tag and its statuses', a
       statuses.some(status => status.startsWith('2')),
       where
     )
-    for (const status of ['400', '408', '413', '414', '415', '417', '431', '500', '503'])
-      t.ok(status in responses, where)
-    for (const [status, { description, content }] of Object.entries(responses)) {
-      t.match(description, /\w/, `${where} ${status}`)
-      t.not(description, 'Default Response', `${where} ${status}`)
-      if (status === '204') t.notOk(content)
-    }
+    const anywhere = ['400', '408', '413', '414', '415', '417', '431', '500', '503']
+    t.strictSame(
+      anywhere.filter(status => !(status in responses)),
+      [],
+      where
+    )
+    const undescribed = Object.entries(responses).filter(
+      ([, { description }]) => !/\w/.test(description) || description === 'Default Response'
+    )
+    t.strictSame(undescribed, [], where)
+    t.notOk(responses['204']?.content, where)
   }
 })
 

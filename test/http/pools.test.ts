@@ -160,15 +160,17 @@ t.test('the shape of keys is fixed while a key lives or is retired', async t => 
 
 t.test('a change of policy touches no running lease or life', async t => {
   const { call, clock, generate, acquire } = await createService(t)
-  const [key] = await generate(2)
+  await generate(2)
   const lease = await acquire()
   await call('PUT', '/v1/pools/default', { leaseMs: 1000, keepAliveMs: 2000 })
   t.match((await call('GET', `leases/${lease.id}`)).body, { expiresAt: lease.expiresAt, expiresInMs: LEASE_MS })
-  t.match((await call('GET', `keys/${key?.id}`)).body, { keepAliveInMs: KEEP_ALIVE_MS })
-  t.match(await acquire(), { expiresInMs: 1000, keepAliveInMs: KEEP_ALIVE_MS })
-  t.match((await call('PUT', `keys/${key?.id}/keep-alive`)).body, { keepAliveInMs: 2000 })
+  t.match((await call('GET', `keys/${lease.keyId}`)).body, { keepAliveInMs: KEEP_ALIVE_MS })
+  const other = await acquire()
+  t.match(other, { expiresInMs: 1000, keepAliveInMs: KEEP_ALIVE_MS })
+  t.match((await call('PUT', `keys/${other.keyId}/keep-alive`)).body, { keepAliveInMs: 2000 })
   clock.advance(LEASE_MS - 1)
   t.match(await call('GET', `leases/${lease.id}`), { status: 200 })
+  t.match(await call('GET', `keys/${other.keyId}`), { status: 404 })
 })
 
 t.test('at most a thousand pools', async t => {

@@ -113,3 +113,12 @@ t.test('keys of another length can be expected', async t => {
   t.equal(ring.keyOf(ring.insert('xy', NOW)), 'xy')
   t.equal(ring.keyOf(ring.insert('abcd', NOW)), 'abcd')
 })
+
+t.test('a key has its own id, whichever was asked about before', async t => {
+  const ring = new Keyring(4)
+  t.notOk(ring.isUsed('abcd'))
+  t.equal(ring.idOf(ring.insert('efgh', NOW)), keyId('efgh'))
+  t.equal(ring.idOf(ring.insert('abcd', NOW)), keyId('abcd'))
+  t.notOk(ring.isUsed('ijkl'))
+  t.equal(ring.idOf(ring.insert('ijkl', NOW)), keyId('ijkl'))
+})

@@ -6,14 +6,14 @@ import {
   CREATED_AT,
   FENCE,
   KEEP_ALIVE_BY,
-  LEASE_MS,
+  HOLD_MS,
   PLACE,
   Records,
   SERIAL,
   UNTIL
 } from '../../src/pool/records.ts'
 
-const FIELDS = [CREATED_AT, KEEP_ALIVE_BY, UNTIL, ACQUIRED_AT, FENCE, SERIAL, LEASE_MS, PLACE]
+const FIELDS = [CREATED_AT, KEEP_ALIVE_BY, UNTIL, ACQUIRED_AT, FENCE, SERIAL, HOLD_MS, PLACE]
 
 t.test('a new slot has every field at 0', async t => {
   const records = new Records()

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { keyId } from '../../src/pool/key-id.ts'
 import { Keyring } from '../../src/pool/keyring.ts'
-import { ACQUIRED_AT, FENCE, KEEP_ALIVE_BY, UNTIL } from '../../src/pool/records.ts'
+import { ACQUIRED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, UNTIL } from '../../src/pool/records.ts'
 import { formatCursor, parseCursor, parseLeaseId, viewKey, viewLease } from '../../src/pool/views.ts'
 
 const NOW = 1_000_000
@@ -68,8 +68,10 @@ t.test('a cooling key shows until when, and no lease', async t => {
   const { ring, slot, records } = createRing()
   ring.move(slot, 'cooling')
   records.set(slot, UNTIL, NOW + 60)
+  records.set(slot, HOLD_MS, 55)
   const view = viewKey(ring, slot, NOW + 10, false)
   t.equal(view.state, 'cooling')
+  t.equal(view.changedAt, NOW + 5, 'when it began to cool')
   t.equal(view.coolingUntil, NOW + 60)
   t.equal(view.coolingInMs, 50)
   t.equal(view.lease, null)

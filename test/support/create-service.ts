@@ -15,7 +15,6 @@ export interface Answer {
   type: string
   text: string
   /** The JSON of the body, undefined without one. Each test says of it what it expects. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
   body: any
 }
 

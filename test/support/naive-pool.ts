@@ -21,6 +21,7 @@ interface NaiveKey {
   until: number
   acquiredAt: number
   leaseMs: number
+  releasedAt: number
   fence: number
   holder: string | null
   metadata: Metadata | null
@@ -184,6 +185,7 @@ export class NaivePool {
       this.#move(key, cooldownMs === 0 ? 'free' : 'cooling')
       key.holder = null
       key.until = this.#clock() + cooldownMs
+      key.releasedAt = this.#clock()
     }
     return 'released'
   }
@@ -241,6 +243,7 @@ export class NaivePool {
       until: 0,
       acquiredAt: 0,
       leaseMs: 0,
+      releasedAt: 0,
       fence: 0,
       holder: null,
       metadata,
@@ -285,7 +288,12 @@ export class NaivePool {
       metadata: key.metadata,
       serial,
       servedAt,
-      changedAt: Math.max(createdAt, activatedAt ?? 0, servedAt ?? 0, state === 'free' ? until : 0)
+      changedAt: Math.max(
+        createdAt,
+        activatedAt ?? 0,
+        servedAt ?? 0,
+        state === 'free' ? until : cools ? key.releasedAt : 0
+      )
     }
   }
 
