@@ -161,7 +161,7 @@ export function answerClientErrors(
       socket.destroy()
       return
     }
-    const [code, detail] = CLIENT_ERRORS[error.code ?? ''] ?? ['invalid-request', 'This is not HTTP.']
+    const [code, detail] = CLIENT_ERRORS[String(error.code)] ?? ['invalid-request', 'This is not HTTP.']
     const id = nextId()
     const members = code === 'invalid-request' ? { errors: [] } : {}
     const body = JSON.stringify(problem(code, id, detail, members))

@@ -27,16 +27,16 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       servers: [{ url: '/' }],
       tags: TAGS
     },
-    refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json['$id'] ?? `def-${i}`) },
+    refResolver: { buildLocalReference: json => String(json['$id']) },
     transformObject: documentObject => {
-      const document = ('openapiObject' in documentObject ? documentObject.openapiObject : {}) as Document
-      for (const path of Object.values(document.paths ?? {})) {
+      const { openapiObject: document } = documentObject as unknown as { openapiObject: Document }
+      for (const path of Object.values(document.paths)) {
         for (const operation of Object.values(path)) {
           // Fastify's plugin calls every body required.
           if (operation.requestBody && operation['x-body-optional']) operation.requestBody.required = false
           delete operation['x-body-optional']
-          for (const [status, response] of Object.entries(operation.responses ?? {})) {
-            if (response.description === 'Default Response') response.description = STATUS_CODES[status] ?? ''
+          for (const [status, response] of Object.entries(operation.responses)) {
+            if (response.description === 'Default Response') response.description = STATUS_CODES[status]
           }
         }
       }
@@ -60,13 +60,13 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
 }
 
 interface Document {
-  paths?: Record<
+  paths: Record<
     string,
     Record<
       string,
       {
         requestBody?: { required?: boolean }
-        responses?: Record<string, { description?: string }>
+        responses: Record<string, { description?: string | undefined }>
         'x-body-optional'?: boolean | undefined
       }
     >

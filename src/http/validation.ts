@@ -139,8 +139,6 @@ function tell(
       return error.schemaPath.endsWith('additionalProperties')
         ? []
         : [{ pointer: error.instancePath, detail: 'can not stand beside the other members' }]
-    case 'dependentSchemas':
-      return []
     case 'required':
       return (params['requiredProperties'] as string[]).map(name => ({
         pointer: `${error.instancePath}/${name}`,

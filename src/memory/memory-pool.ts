@@ -24,7 +24,13 @@ export const KEPT_MS = 600_000
 const APPLIED_PER_CALL = 16
 
 /** A result that is kept for retries: what it was made of, not what it showed. */
-export type KeptResult = { until: number } & ({ ids: string[] } | { outcomes: KeptOutcome[] })
+export interface KeptResult {
+  until: number
+  /** Of generated or imported keys. */
+  ids: string[]
+  /** Of a batch. */
+  outcomes: KeptOutcome[]
+}
 
 export interface MemoryPoolOptions {
   name: string
@@ -153,7 +159,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     if (retry === undefined) return this.#acquire(request, signal)
     const replay: Replay<LeaseView, string> = {
       keep: lease => ({ result: lease.id, weight: 1 }),
-      again: leaseId => this.runningLease(leaseId, true) ?? undefined
+      again: leaseId => this.runningLease(leaseId, true)
     }
     return this.#leases.once<AcquireAnswer>(retry, replay, shared => this.#acquire(request, shared), signal)
   }
@@ -194,7 +200,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   batch(operations: readonly Operation[], retry?: Retry): ReturnType<Engine['batch']> {
     const replay: Replay<Outcome[], KeptResult> = {
       keep: outcomes => ({ result: this.#kept({ outcomes: outcomes.map(keepOutcome) }), weight: outcomes.length }),
-      again: kept => ('outcomes' in kept ? kept.outcomes.map(outcome => replayOutcome(this, outcome)) : undefined)
+      again: ({ outcomes }) => outcomes.map(outcome => replayOutcome(this, outcome))
     }
     return this.#once('batch', retry, replay, () => this.#onceCaughtUp(() => this.#operateAll(operations)))
   }
@@ -259,8 +265,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   ): Answer<KeyView[] | T | Refusal<'unknown-pool' | 'idempotency-key-reused'>> {
     const replay: Replay<KeyView[], KeptResult> = {
       keep: keys => ({ result: this.#kept({ ids: keys.map(({ id }) => id) }), weight: keys.length }),
-      again: kept =>
-        'ids' in kept ? kept.ids.map(id => this.livingKey(id, true)).filter(key => key !== null) : undefined
+      again: ({ ids }) => ids.map(id => this.livingKey(id, true)).filter(key => key !== null)
     }
     return this.#once('keys', retry, replay, () => this.#onceCaughtUp(verb))
   }
@@ -277,7 +282,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   }
 
   #kept(result: { ids: string[] } | { outcomes: KeptOutcome[] }): KeptResult {
-    return { until: this.#clock.now() + KEPT_MS, ...result }
+    return { until: this.#clock.now() + KEPT_MS, ids: [], outcomes: [], ...result }
   }
 
   #onceCaughtUp<T>(verb: () => T | 'behind'): Answer<T | Refusal<'unknown-pool'>> {

@@ -19,8 +19,8 @@ interface Running<T> {
 export interface Replay<T, R> {
   /** What is kept of an answer, and its share of the limit. It must hold no secret. */
   keep(answer: T): { result: R; weight: number }
-  /** The answer for a retry, or undefined where the result has ended. */
-  again(result: R): T | undefined
+  /** The answer for a retry, or null where the result has ended. */
+  again(result: R): T | null
 }
 
 /**
@@ -64,8 +64,8 @@ export class Retries<R> {
     }
     const kept = this.#kept.get(scope)
     if (kept !== undefined) {
-      const answer = this.#ended(kept.result) ? undefined : replay.again(kept.result)
-      if (answer !== undefined) return kept.fingerprint === fingerprint ? answer : { refusal: 'idempotency-key-reused' }
+      const answer = this.#ended(kept.result) ? null : replay.again(kept.result)
+      if (answer !== null) return kept.fingerprint === fingerprint ? answer : { refusal: 'idempotency-key-reused' }
       this.#drop(scope, kept)
     }
     const callers = new Callers(signal)

@@ -52,7 +52,7 @@ t.test('what has ended is run anew, also for a different request', async t => {
 
 t.test('a result that can not be given again is run anew', async t => {
   const { retries, replay } = createRetries()
-  const gone: Replay<string, string> = { ...replay, again: () => undefined }
+  const gone: Replay<string, string> = { ...replay, again: () => null }
   t.equal(
     retries.once<string>(retry('a'), gone, () => 'one'),
     'one'
