@@ -33,22 +33,26 @@ export const validatorCompiler: FastifySchemaCompiler<JsonSchema> = ({ schema, h
   if (httpPart === 'headers') return () => true
   const validator = Schema.Compile(schema)
   const part = PARTS[httpPart as keyof typeof PARTS]
+  const convert = part === 'query' ? convertQuery(schema) : undefined
   return (data: unknown) => {
-    const value = part === 'query' ? convert(schema, data as Record<string, unknown>) : data
+    const value = convert === undefined ? data : convert(data as Record<string, unknown>)
     if (validator.Check(value)) return { value }
     return { error: new InvalidRequest(explain(schema, value, part)) }
   }
 }
 
-function convert(schema: JsonSchema, parameters: Record<string, unknown>): Record<string, unknown> {
-  const converted = { ...parameters }
-  for (const [name, { type }] of Object.entries(schema.properties ?? {})) {
-    const text = converted[name]
-    if (typeof text !== 'string') continue
-    if (type === 'integer' && /^-?\d{1,16}$/.test(text)) converted[name] = Number(text)
-    if (type === 'boolean' && (text === 'true' || text === 'false')) converted[name] = text === 'true'
+/** Turns those parameters of a query that should be numbers or booleans, and are written as such, into these. */
+function convertQuery(schema: JsonSchema): (query: Record<string, unknown>) => Record<string, unknown> {
+  const types = Object.entries(schema.properties ?? {}).map(([name, { type }]) => [name, type] as const)
+  return query => {
+    for (const [name, type] of types) {
+      const text = query[name]
+      if (typeof text !== 'string') continue
+      if (type === 'integer' && /^-?\d{1,16}$/.test(text)) query[name] = Number(text)
+      if (type === 'boolean' && (text === 'true' || text === 'false')) query[name] = text === 'true'
+    }
+    return query
   }
-  return converted
 }
 
 function explain(schema: JsonSchema, value: unknown, part: RequestError['in']): RequestError[] {

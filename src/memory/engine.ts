@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Engine, PoolView, Refusal } from '../engine.ts'
-import type { Policy } from '../pool/key-pool.ts'
+import { cryptoRandom, type Policy, type Random } from '../pool/key-pool.ts'
 import { type KeptResult, MemoryPool } from './memory-pool.ts'
 import { Retries } from './retries.ts'
 import { Sweeper } from './sweeper.ts'
@@ -16,6 +16,8 @@ const FENCES_PER_MS = 1000
 
 export interface MemoryEngineOptions {
   clock: Clock
+  /** Node's cryptographic source by default. */
+  random?: Random
   /** Told of faults in the sweep, which goes on. */
   onFault: (error: unknown) => void
 }
@@ -30,6 +32,7 @@ export interface MemoryEngineOptions {
  */
 export class MemoryEngine implements Engine {
   readonly #clock: Clock
+  readonly #random: Random
   readonly #pools = new Map<string, MemoryPool>()
   readonly #sweeper: Sweeper
   readonly #results: Retries<KeptResult>
@@ -37,8 +40,9 @@ export class MemoryEngine implements Engine {
   #incarnations = 0
   #draining = false
 
-  constructor({ clock, onFault }: MemoryEngineOptions) {
+  constructor({ clock, random = cryptoRandom(), onFault }: MemoryEngineOptions) {
     this.#clock = clock
+    this.#random = random
     this.#sweeper = new Sweeper(clock, () => this.#pools.values(), onFault)
     this.#results = new Retries(({ until }) => until <= clock.now(), MAX_KEPT)
     this.#largestFence = clock.now() * FENCES_PER_MS
@@ -154,6 +158,7 @@ export class MemoryEngine implements Engine {
       name,
       fence: this.#largestFence,
       clock: this.#clock,
+      random: this.#random,
       wake: pool => this.#sweeper.wake(pool),
       results: this.#results,
       incarnation: ++this.#incarnations

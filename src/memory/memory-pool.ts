@@ -9,6 +9,7 @@ import {
   type ListRequest,
   type Metadata,
   type Policy,
+  type Random,
   type RenewRequest
 } from '../pool/key-pool.ts'
 import { type BatchVerbs, type KeptOutcome, keepOutcome, operate, replayOutcome } from './batch.ts'
@@ -37,6 +38,7 @@ export interface MemoryPoolOptions {
   /** The largest fence that this name has had. */
   fence: number
   clock: Clock
+  random: Random
   /** Told when this pool may have set a deadline. */
   wake: (pool: Sweepable) => void
   /** The results of calls on keys, which all pools share. */
@@ -68,10 +70,10 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   #whenCaughtUp: (() => void)[] = []
   #dismissed: Refusal<'unknown-pool' | 'draining'> | undefined
 
-  constructor({ name, fence, clock, wake, results, incarnation }: MemoryPoolOptions) {
+  constructor({ name, fence, clock, random, wake, results, incarnation }: MemoryPoolOptions) {
     this.#name = name
     this.#clock = clock
-    this.#keys = new KeyPool({ fence, clock: () => this.#instant ?? clock.now() })
+    this.#keys = new KeyPool({ fence, random, clock: () => this.#instant ?? clock.now() })
     this.#wake = wake
     this.#results = results
     this.#incarnation = incarnation
@@ -223,7 +225,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     if (this.#waiters.size >= MAX_WAITING) return this.#tended({ refusal: 'overloaded' })
     const { waiter, answer } = this.#waiters.wait(request, waitMs > 0)
     if (waitMs > 0) waiter.timer = this.#clock.after(waitMs, () => this.#timeOut(waiter))
-    signal?.addEventListener('abort', () => this.#tended(this.#waiters.settle(waiter, this.#noFreeKey())))
+    signal?.addEventListener('abort', () => this.#tended(this.#refuse(waiter)))
     return this.#tended(answer)
   }
 
@@ -243,8 +245,14 @@ export class MemoryPool implements Sweepable, BatchVerbs {
       }
       const impatient = this.#waiters.firstImpatient
       if (impatient === undefined) return
-      this.#waiters.settle(impatient, this.#noFreeKey())
+      this.#refuse(impatient)
     }
+  }
+
+  /** The counts in its answer are of those who wait on. */
+  #refuse(waiter: Waiter): void {
+    this.#waiters.leave(waiter)
+    waiter.answer(this.#noFreeKey())
   }
 
   #operateAll(operations: readonly Operation[]): Outcome[] | 'behind' {

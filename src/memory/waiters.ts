@@ -49,10 +49,15 @@ export class Waiters {
   }
 
   settle(waiter: Waiter, answer: AcquireAnswer): void {
+    this.leave(waiter)
+    waiter.answer(answer)
+  }
+
+  /** Waits no longer; its answer is the caller's to give. */
+  leave(waiter: Waiter): void {
     this.#queue.delete(waiter)
     this.#impatient.delete(waiter)
     waiter.timer?.cancel()
-    waiter.answer(answer)
   }
 
   /** Refuses all. */

@@ -252,6 +252,16 @@ t.test('who leaves at a deadline does not take the next one along', async t => {
   t.ok(typeof lease === 'object' && !isRefusal(lease) && lease.holder === 'stays')
 })
 
+t.test('whose time is up counts no longer among those who wait', async t => {
+  const { engine, clock } = createEngine(t)
+  const short = engine.acquire(POOL, { waitMs: 1000 })
+  const long = engine.acquire(POOL, { waitMs: 2000 })
+  clock.advance(1000)
+  t.match(await short, { refusal: 'no-free-key', counts: { waiting: 1 } })
+  clock.advance(1000)
+  t.match(await long, { refusal: 'no-free-key', counts: { waiting: 0 } })
+})
+
 t.test('waiting ends after waitMs, not before', async t => {
   const { engine, clock } = createEngine(t)
   for (const waitMs of [1, 1000, 60_000]) {
