@@ -2,7 +2,8 @@ import { type TSchema, Type } from 'typebox'
 import { type Engine, isRefusal, type LeaseView, type Operation, type Outcome } from '../engine.ts'
 import type { App } from './app-type.ts'
 import { releaseUnlessWritten } from './leases.ts'
-import { refusedOperation, refuse } from './refusals.ts'
+import { refusedOperation } from './refusals.ts'
+import { respond } from './respond.ts'
 import { cooldownMs, fence, holder, idempotencyHeader, leaseMs, poolParams, refusals } from './schemas.ts'
 import { retryOf } from './validation.ts'
 import { wireKey, wireLease } from './wire.ts'
@@ -73,13 +74,13 @@ export function registerBatch(app: App, engine: Engine): void {
         ...refusals('unknown-pool', 'idempotency-key-reused')
       }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool } = request.params
       const retry = retryOf(request)
-      const outcomes = await engine.batch(pool, request.body.operations, retry)
-      if (isRefusal(outcomes)) return refuse(reply, outcomes)
-      if (retry === undefined) releaseUnlessWritten(reply, engine, pool, acquired(outcomes))
-      return { results: outcomes.map(outcome => wireOutcome(outcome, pool, request.id)) }
+      return respond(reply, engine.batch(pool, request.body.operations, retry), outcomes => {
+        if (retry === undefined) releaseUnlessWritten(reply, engine, pool, acquired(outcomes))
+        reply.send({ results: outcomes.map(outcome => wireOutcome(outcome, pool, request.id)) })
+      })
     }
   })
 }

@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
-import { type Engine, isRefusal } from '../engine.ts'
+import type { Engine, KeyView } from '../engine.ts'
 import { keyId } from '../pool/key-id.ts'
 import type { App } from './app-type.ts'
 import { InvalidRequest } from './problems.ts'
-import { refuse } from './refusals.ts'
+import { respond } from './respond.ts'
 import {
   fence,
   idempotencyHeader,
@@ -73,19 +73,20 @@ export function registerKeys(app: App, engine: Engine): void {
         )
       }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool } = request.params
       const { keys: imports, count = 1, metadata = null } = request.body
       const retry = retryOf(request)
       assertMetadata(metadata, '/metadata')
       if (imports !== undefined) assertImports(imports)
-      const keys = await (imports === undefined
-        ? engine.generate(pool, { count, metadata }, retry)
-        : engine.importKeys(pool, imports, retry))
-      if (isRefusal(keys)) return refuse(reply, keys)
-      reply.code(201)
-      if (keys.length === 1) reply.header('location', `/v1/pools/${pool}/keys/${keys[0]?.id}`)
-      return { keys: keys.map(key => wireKey(key, pool)) }
+      const send = (keys: KeyView[]): void => {
+        reply.code(201)
+        if (keys.length === 1) reply.header('location', `/v1/pools/${pool}/keys/${keys[0]?.id}`)
+        reply.send({ keys: keys.map(key => wireKey(key, pool)) })
+      }
+      return imports === undefined
+        ? respond(reply, engine.generate(pool, { count, metadata }, retry), send)
+        : respond(reply, engine.importKeys(pool, imports, retry), send)
     }
   })
 
@@ -124,12 +125,12 @@ export function registerKeys(app: App, engine: Engine): void {
         ...refusals('unknown-pool')
       }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool } = request.params
       const { limit = DEFAULT_PAGE, state, cursor } = request.query
-      const page = await engine.list(pool, { limit, state, cursor })
-      if (isRefusal(page)) return refuse(reply, page)
-      return { keys: page.keys.map(key => wireKey(key, pool)), nextCursor: page.nextCursor }
+      return respond(reply, engine.list(pool, { limit, state, cursor }), ({ keys, nextCursor }) =>
+        reply.send({ keys: keys.map(key => wireKey(key, pool)), nextCursor })
+      )
     }
   })
 
@@ -144,10 +145,9 @@ export function registerKeys(app: App, engine: Engine): void {
       body: Type.Object({ key: secret }, { additionalProperties: false, examples: [{ key: 'sk-example' }] }),
       response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool } = request.params
-      const key = await engine.key(pool, keyId(request.body.key))
-      return isRefusal(key) ? refuse(reply, key) : wireKey(key, pool)
+      return respond(reply, engine.key(pool, keyId(request.body.key)), key => reply.send(wireKey(key, pool)))
     }
   })
 
@@ -164,10 +164,9 @@ export function registerKeys(app: App, engine: Engine): void {
       }),
       response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, id } = request.params
-      const key = await engine.key(pool, id, request.query.reveal)
-      return isRefusal(key) ? refuse(reply, key) : wireKey(key, pool)
+      return respond(reply, engine.key(pool, id, request.query.reveal), key => reply.send(wireKey(key, pool)))
     }
   })
 
@@ -183,10 +182,9 @@ export function registerKeys(app: App, engine: Engine): void {
       body: nothing,
       response: { 204: noContent('The key is gone.'), ...refusals('unknown-pool', 'unknown-key') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, id } = request.params
-      const outcome = await engine.delete(pool, id)
-      return isRefusal(outcome) ? refuse(reply, outcome) : reply.code(204).send()
+      return respond(reply, engine.delete(pool, id), () => reply.code(204).send())
     }
   })
 
@@ -203,10 +201,9 @@ export function registerKeys(app: App, engine: Engine): void {
       body: nothing,
       response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, id } = request.params
-      const key = await engine.keepAlive(pool, id)
-      return isRefusal(key) ? refuse(reply, key) : wireKey(key, pool)
+      return respond(reply, engine.keepAlive(pool, id), key => reply.send(wireKey(key, pool)))
     }
   })
 
@@ -223,11 +220,11 @@ export function registerKeys(app: App, engine: Engine): void {
       body: nothing,
       response: { 200: keyRef, 201: keyRef, ...refusals('unknown-pool', 'unknown-key') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, id } = request.params
-      const outcome = await engine.activate(pool, id)
-      if (isRefusal(outcome)) return refuse(reply, outcome)
-      return reply.code(outcome.first ? 201 : 200).send(wireKey(outcome.key, pool))
+      return respond(reply, engine.activate(pool, id), ({ first, key }) =>
+        reply.code(first ? 201 : 200).send(wireKey(key, pool))
+      )
     }
   })
 
@@ -242,11 +239,10 @@ export function registerKeys(app: App, engine: Engine): void {
       body: nullableMetadata,
       response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, id } = request.params
       assertMetadata(request.body, '')
-      const key = await engine.setMetadata(pool, id, request.body)
-      return isRefusal(key) ? refuse(reply, key) : wireKey(key, pool)
+      return respond(reply, engine.setMetadata(pool, id, request.body), key => reply.send(wireKey(key, pool)))
     }
   })
 
@@ -266,10 +262,9 @@ export function registerKeys(app: App, engine: Engine): void {
         ...refusals('unknown-pool', 'unknown-key', 'key-not-leased', 'lease-lost')
       }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, id } = request.params
-      const outcome = await engine.unblock(pool, id, request.query.fence)
-      return isRefusal(outcome) ? refuse(reply, outcome) : reply.code(204).send()
+      return respond(reply, engine.unblock(pool, id, request.query.fence), () => reply.code(204).send())
     }
   })
 }

@@ -1,8 +1,8 @@
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
-import { type Engine, isRefusal, type LeaseView } from '../engine.ts'
+import type { Engine, LeaseView } from '../engine.ts'
 import type { App } from './app-type.ts'
-import { refuse } from './refusals.ts'
+import { respond } from './respond.ts'
 import {
   cooldownMs,
   holder,
@@ -52,15 +52,15 @@ export function registerLeases(app: App, engine: Engine): void {
         ...refusals('unknown-pool', 'no-free-key', 'idempotency-key-reused', 'overloaded')
       }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool } = request.params
       const retry = retryOf(request)
       const signal = request.body.waitMs ? disconnectSignal(reply) : undefined
-      const lease = await engine.acquire(pool, request.body, { retry, signal })
-      if (isRefusal(lease)) return refuse(reply, lease)
-      if (retry === undefined) releaseUnlessWritten(reply, engine, pool, [lease])
-      reply.code(201).header('location', `/v1/pools/${pool}/leases/${lease.id}`)
-      return wireLease(lease, pool)
+      return respond(reply, engine.acquire(pool, request.body, { retry, signal }), lease => {
+        if (retry === undefined) releaseUnlessWritten(reply, engine, pool, [lease])
+        reply.code(201).header('location', `/v1/pools/${pool}/leases/${lease.id}`)
+        reply.send(wireLease(lease, pool))
+      })
     }
   })
 
@@ -74,10 +74,9 @@ export function registerLeases(app: App, engine: Engine): void {
       params: leaseParams,
       response: { 200: leaseRef, ...refusals('unknown-pool', 'lease-lost') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, leaseId } = request.params
-      const lease = await engine.lease(pool, leaseId)
-      return isRefusal(lease) ? refuse(reply, lease) : wireLease(lease, pool)
+      return respond(reply, engine.lease(pool, leaseId), lease => reply.send(wireLease(lease, pool)))
     }
   })
 
@@ -101,10 +100,9 @@ export function registerLeases(app: App, engine: Engine): void {
       ),
       response: { 200: leaseRef, ...refusals('unknown-pool', 'max-hold-reached', 'lease-lost') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, leaseId } = request.params
-      const lease = await engine.renew(pool, leaseId, request.body)
-      return isRefusal(lease) ? refuse(reply, lease) : wireLease(lease, pool)
+      return respond(reply, engine.renew(pool, leaseId, request.body), lease => reply.send(wireLease(lease, pool)))
     }
   })
 
@@ -123,10 +121,9 @@ export function registerLeases(app: App, engine: Engine): void {
       body: Type.Object({}, { additionalProperties: false }),
       response: { 204: noContent('The lease has ended.'), ...refusals('unknown-pool', 'lease-lost') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool, leaseId } = request.params
-      const outcome = await engine.release(pool, leaseId, request.query.cooldownMs)
-      return isRefusal(outcome) ? refuse(reply, outcome) : reply.code(204).send()
+      return respond(reply, engine.release(pool, leaseId, request.query.cooldownMs), () => reply.code(204).send())
     }
   })
 }

@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
-import { type Engine, isRefusal } from '../engine.ts'
+import type { Engine } from '../engine.ts'
 import type { App } from './app-type.ts'
 import { sendProblem } from './problems.ts'
-import { refuse } from './refusals.ts'
+import { respond } from './respond.ts'
 import { noContent, policyChanges, poolName, poolParams, poolRef, refusals } from './schemas.ts'
 
 const tags = ['pools']
@@ -18,7 +18,7 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       tags,
       response: { 200: Type.Object({ pools: Type.Array(poolRef) }), ...refusals() }
     },
-    handler: async () => ({ pools: await engine.pools() })
+    handler: (_request, reply) => respond(reply, engine.pools(), pools => reply.send({ pools }))
   })
 
   app.route({
@@ -35,12 +35,11 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       body: policyChanges,
       response: { 200: poolRef, 201: poolRef, ...refusals('too-many-pools', 'policy-locked') }
     },
-    handler: async (request, reply) => {
-      const outcome = await engine.putPool(request.params.pool, request.body)
-      if (isRefusal(outcome)) return refuse(reply, outcome)
-      if (outcome.made) reply.code(201).header('location', `/v1/pools/${outcome.pool.name}`)
-      return outcome.pool
-    }
+    handler: (request, reply) =>
+      respond(reply, engine.putPool(request.params.pool, request.body), ({ made, pool }) => {
+        if (made) reply.code(201).header('location', `/v1/pools/${pool.name}`)
+        reply.send(pool)
+      })
   })
 
   app.route({
@@ -53,10 +52,7 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       params: poolParams,
       response: { 200: poolRef, ...refusals('unknown-pool') }
     },
-    handler: async (request, reply) => {
-      const pool = await engine.pool(request.params.pool)
-      return isRefusal(pool) ? refuse(reply, pool) : pool
-    }
+    handler: (request, reply) => respond(reply, engine.pool(request.params.pool), pool => reply.send(pool))
   })
 
   app.route({
@@ -72,11 +68,10 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       body: Type.Object({}, { additionalProperties: false }),
       response: { 204: noContent('The pool is gone.'), ...refusals('unknown-pool', 'pool-protected') }
     },
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       const { pool } = request.params
       if (isProtected(pool)) return sendProblem(reply, 'pool-protected', 'This pool can not be deleted.')
-      const outcome = await engine.deletePool(pool)
-      return isRefusal(outcome) ? refuse(reply, outcome) : reply.code(204).send()
+      return respond(reply, engine.deletePool(pool), () => reply.code(204).send())
     }
   })
 }
