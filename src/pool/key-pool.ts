@@ -1,4 +1,4 @@
-import { DeadlineHeap } from './deadline-heap.ts'
+import { Deadlines } from './deadlines.ts'
 import { keyId } from './key-id.ts'
 import { createKeySpace, type KeySpace } from './key-space.ts'
 import { KEY_STATES, Keyring, type KeyState, type Metadata } from './keyring.ts'
@@ -77,14 +77,8 @@ export interface ListRequest {
 /**
  * A pool of keys that are lent out, one caller at a time.
  *
- * HOW THE POOL KEEPS TIME
- *
- * A key has two deadlines that never touch each other. Its hold (a lease, or the cooling after one) ends at UNTIL and
- * frees it; its life ends at KEEP_ALIVE_BY, unless it is kept alive, and retires it for ever. Each is exact on access:
- * a verb that meets a key first applies whichever of its deadlines has passed. What nobody meets waits in two heaps, of
- * which each verb applies a bounded part before it looks at anything else; so no call is ever long, even when a million
- * deadlines pass at once. A verb that would say no, while due deadlines are left that might change its answer, says
- * 'behind' instead: sweep until that returns false, then ask again.
+ * Both of a key's deadlines are exact on access, whether or not anybody sweeps: see Deadlines. After many deadlines have
+ * passed at once, a verb that would refuse may answer 'behind' instead: sweep until that returns false, then ask again.
  *
  * All verbs are synchronous and O(log n) or better in the number of keys, but for `list` (O(page)), and for `generate`
  * and `importKeys` (times the number of keys). Expected refusals are values; nonsense throws a RangeError.
@@ -94,8 +88,7 @@ export class KeyPool {
   readonly #random: Random
   readonly #ring: Keyring
   readonly #records: Records
-  readonly #holds = new DeadlineHeap()
-  readonly #lives = new DeadlineHeap()
+  readonly #deadlines: Deadlines
   #policy: Readonly<Policy>
   #space: KeySpace
   #fence: number
@@ -110,6 +103,7 @@ export class KeyPool {
     this.#fence = fence
     this.#ring = new Keyring(whole.prefix.length + whole.length)
     this.#records = this.#ring.records
+    this.#deadlines = new Deadlines(this.#ring)
     this.#space = this.#makeSpace()
   }
 
@@ -124,14 +118,14 @@ export class KeyPool {
 
   /** The sizes of the two deadline heaps: each at most twice the number of living keys. */
   get heapSizes(): { holds: number; lives: number } {
-    return { holds: this.#holds.size, lives: this.#lives.size }
+    return this.#deadlines.heapSizes
   }
 
   /**
    * When to sweep next, Infinity for not before a verb. No deadline is earlier; it may turn out that nothing was due. O(1).
    */
   get nextSweepAt(): number {
-    return Math.min(this.#holds.next, this.#lives.next)
+    return this.#deadlines.next
   }
 
   /**
@@ -139,8 +133,8 @@ export class KeyPool {
    */
   sweep(limit: number): boolean {
     const now = this.#clock()
-    this.#apply(now, limit)
-    return this.#isBehind(now)
+    this.#deadlines.apply(now, limit)
+    return this.#deadlines.isBehind(now)
   }
 
   /**
@@ -164,7 +158,7 @@ export class KeyPool {
 
   /** How many keys are in which state. Exact once the sweep is not behind. */
   counts(): PoolCounts {
-    this.#apply(this.#clock(), APPLIED_PER_VERB)
+    this.#deadlines.apply(this.#clock(), APPLIED_PER_VERB)
     return {
       total: this.#ring.living,
       free: this.#ring.count('free'),
@@ -186,7 +180,7 @@ export class KeyPool {
   generate(count = 1, metadata: Metadata | null = null): KeyView[] | 'keyspace-exhausted' | 'pool-full' | 'behind' {
     if (!Number.isInteger(count) || count < 1) throw new RangeError('count must be an integer of at least 1')
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
     if (this.#space.size - BigInt(this.#space.used) < BigInt(count)) return 'keyspace-exhausted'
     const full = this.#isFullFor(count, now)
     if (full) return full
@@ -203,7 +197,7 @@ export class KeyPool {
     imports: readonly KeyImport[]
   ): KeyView[] | { refusal: 'key-exists' | 'key-retired'; indexes: number[] } | 'pool-full' | 'behind' {
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
     if (new Set(imports.map(({ key }) => key)).size < imports.length)
       throw new RangeError('a key stands twice in the import')
     const existing: number[] = []
@@ -211,7 +205,7 @@ export class KeyPool {
     for (const [i, { key }] of imports.entries()) {
       if (!isKey(key)) throw new RangeError(`key ${i} must be 1 … 512 visible ASCII characters`)
       const id = keyId(key)
-      if (this.#find(id, now) !== undefined) existing.push(i)
+      if (this.#deadlines.find(id, now) !== undefined) existing.push(i)
       else if (this.#ring.isRetired(id)) retired.push(i)
     }
     if (existing.length > 0) return { refusal: 'key-exists', indexes: existing }
@@ -227,7 +221,7 @@ export class KeyPool {
   /** A key, with its secret if `reveal`. */
   get(id: string, reveal = false): KeyView | 'unknown-key' {
     const now = this.#clock()
-    const slot = this.#find(id, now)
+    const slot = this.#deadlines.find(id, now)
     return slot === undefined ? 'unknown-key' : viewKey(this.#ring, slot, now, reveal)
   }
 
@@ -241,14 +235,14 @@ export class KeyPool {
     cursor
   }: ListRequest): { keys: KeyView[]; nextCursor: string | null } | 'bad-cursor' | 'behind' {
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
     const scope = state === undefined ? 'all' : 'one'
     let next: Cursor | undefined = { scope, state: state ?? 'free', below: Infinity }
     if (cursor !== undefined) {
       next = parseCursor(cursor)
       if (next === undefined || next.scope !== scope || next.state !== (state ?? next.state)) return 'bad-cursor'
     }
-    if (this.#isBehind(now)) return 'behind'
+    if (this.#deadlines.isBehind(now)) return 'behind'
     const keys: KeyView[] = []
     while (next !== undefined && keys.length < limit) {
       const below = Math.min(next.below, this.#ring.count(next.state))
@@ -266,19 +260,19 @@ export class KeyPool {
   /** A key's life ends on request, leased or not. Per policy it may come again, or is retired. */
   delete(id: string): 'deleted' | 'unknown-key' {
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
-    const slot = this.#find(id, now)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
+    const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
     if (this.#policy.reuseDeleted) this.#space.giveBack(this.#ring.keyOf(slot))
-    this.#remove(slot, !this.#policy.reuseDeleted)
+    this.#deadlines.remove(slot, !this.#policy.reuseDeleted)
     return 'deleted'
   }
 
   /** Moves the end of a key's life to now + `keepAliveMs`. Its lease, if any, is not touched. */
   keepAlive(id: string): KeyView | 'unknown-key' {
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
-    const slot = this.#find(id, now)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
+    const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
     this.#live(slot, now)
     return viewKey(this.#ring, slot, now, false)
@@ -287,7 +281,7 @@ export class KeyPool {
   /** Marks a key as activated; `first` tells whether it was not before. */
   activate(id: string): { first: boolean; key: KeyView } | 'unknown-key' {
     const now = this.#clock()
-    const slot = this.#find(id, now)
+    const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
     const first = this.#ring.activatedAt.get(slot) === 0
     if (first) this.#ring.activatedAt.set(slot, now)
@@ -296,7 +290,7 @@ export class KeyPool {
 
   setMetadata(id: string, metadata: Metadata | null): KeyView | 'unknown-key' {
     const now = this.#clock()
-    const slot = this.#find(id, now)
+    const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
     this.#ring.metadata.set(slot, freeze(metadata))
     return viewKey(this.#ring, slot, now, false)
@@ -311,16 +305,16 @@ export class KeyPool {
     assertLength('leaseMs', leaseMs, MIN_LEASE_MS)
     if (leaseMs > this.#policy.leaseMs) return 'lease-too-long'
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
     for (let picked = 0; this.#ring.count('free') > 0; picked++) {
       // Where nothing is due, all that are left are alive: the next pick is the last.
-      if (picked >= APPLIED_PER_VERB && this.#isBehind(now)) return 'behind'
+      if (picked >= APPLIED_PER_VERB && this.#deadlines.isBehind(now)) return 'behind'
       const slot = this.#ring.at('free', this.#random.below(this.#ring.count('free')))
-      if (this.#records.get(slot, KEEP_ALIVE_BY) > now) return this.#grant(slot, leaseMs, holder, now)
+      if (this.#deadlines.isAlive(slot, now)) return this.#grant(slot, leaseMs, holder, now)
       // Its life ended, and the sweep has not come by yet.
-      this.#remove(slot, true)
+      this.#deadlines.remove(slot, true)
     }
-    return this.#isBehind(now) ? 'behind' : 'no-free-key'
+    return this.#deadlines.isBehind(now) ? 'behind' : 'no-free-key'
   }
 
   /** A running lease, with its secret if `reveal`. */
@@ -340,7 +334,7 @@ export class KeyPool {
       if (leaseMs > this.#policy.leaseMs) return 'lease-too-long'
     }
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
     const slot = this.#findLease(leaseId, now)
     if (slot === undefined) return 'lease-lost'
     const until = this.#records.get(slot, UNTIL)
@@ -359,20 +353,20 @@ export class KeyPool {
   release(leaseId: string, cooldownMs = 0): 'released' | 'lease-lost' {
     if (cooldownMs !== 0) assertLength('cooldownMs', cooldownMs, 0, MAX_COOLDOWN_MS)
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
     const named = parseLeaseId(leaseId)
-    const slot = named && this.#find(named.keyId, now)
+    const slot = named && this.#deadlines.find(named.keyId, now)
     // A fence is forgotten when its lease ends otherwise, so one that is remembered for a key not leased was released.
     if (slot === undefined || this.#records.get(slot, FENCE) !== named?.fence) return 'lease-lost'
     if (this.#ring.stateOf(slot) !== 'leased') return 'released'
     this.#ring.forgetHolder(slot)
-    this.#records.set(slot, UNTIL, now + cooldownMs)
     this.#records.set(slot, HOLD_MS, cooldownMs)
     if (cooldownMs === 0) {
+      this.#records.set(slot, UNTIL, now)
       this.#ring.move(slot, 'free')
     } else {
       this.#ring.move(slot, 'cooling')
-      this.#holds.arm(slot, now + cooldownMs)
+      this.#deadlines.hold(slot, now + cooldownMs)
     }
     return 'released'
   }
@@ -382,13 +376,13 @@ export class KeyPool {
    */
   unblock(id: string, fence?: number): 'unblocked' | 'unknown-key' | 'key-not-leased' | 'lease-lost' {
     const now = this.#clock()
-    this.#apply(now, APPLIED_PER_VERB)
-    const slot = this.#find(id, now)
+    this.#deadlines.apply(now, APPLIED_PER_VERB)
+    const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
     if (this.#ring.stateOf(slot) === 'free') return 'key-not-leased'
     if (fence !== undefined && this.#records.get(slot, FENCE) !== fence) return 'lease-lost'
     this.#records.set(slot, UNTIL, now)
-    this.#free(slot)
+    this.#deadlines.free(slot)
     return 'unblocked'
   }
 
@@ -397,75 +391,21 @@ export class KeyPool {
    * the truth while many leases have just been renewed. O(log n).
    */
   nextFreeInMs(): number | null {
-    const now = this.#clock()
-    for (let looked = 0; looked < APPLIED_PER_VERB; looked++) {
-      const slot = this.#holds.first
-      if (slot === undefined) return null
-      // An entry older than the deadline is brought up to date, as the sweep would when it surfaces.
-      if (slot !== -1 && this.#ring.stateOf(slot) !== 'free' && this.#records.get(slot, UNTIL) <= this.#holds.next)
-        break
-      this.#applyHold(this.#holds.takeDue(Infinity) as number, now)
-    }
-    // Entries of keys that are free may be left, or the last of them may just have been taken off.
-    return this.#ring.count('free') === this.#ring.living ? null : Math.max(0, this.#holds.next - now)
+    return this.#deadlines.nextFreeInMs(this.#clock())
   }
 
   #makeSpace(): KeySpace {
     return createKeySpace(this.#policy, this.#random, key => this.#ring.isUsed(key))
   }
 
-  #isBehind(now: number): boolean {
-    return this.nextSweepAt <= now
-  }
-
   #isFullFor(count: number, now: number): 'pool-full' | 'behind' | undefined {
     if (this.#ring.living + count <= this.#policy.maxKeys) return undefined
-    return this.#isBehind(now) ? 'behind' : 'pool-full'
-  }
-
-  #apply(now: number, limit: number): void {
-    for (let applied = 0; applied < limit; applied++) {
-      const slot = this.#lives.takeDue(now)
-      if (slot === undefined) break
-      this.#applyLife(slot, now)
-    }
-    for (let applied = 0; applied < limit; applied++) {
-      const slot = this.#holds.takeDue(now)
-      if (slot === undefined) break
-      this.#applyHold(slot, now)
-    }
-  }
-
-  /** An entry has surfaced: its key's life is over, or goes on until a later instant, or the entry was an orphan. */
-  #applyLife(slot: number, now: number): void {
-    if (slot === -1) return
-    const until = this.#records.get(slot, KEEP_ALIVE_BY)
-    if (until <= now) this.#remove(slot, true)
-    else if (until !== Infinity) this.#lives.arm(slot, until)
-  }
-
-  #applyHold(slot: number, now: number): void {
-    if (slot === -1 || this.#ring.stateOf(slot) === 'free') return
-    const until = this.#records.get(slot, UNTIL)
-    if (until <= now) this.#free(slot)
-    else this.#holds.arm(slot, until)
-  }
-
-  /** The slot of a living key, whose own deadlines are applied first. */
-  #find(id: string, now: number): number | undefined {
-    const slot = this.#ring.find(id)
-    if (slot === undefined) return undefined
-    if (this.#records.get(slot, KEEP_ALIVE_BY) <= now) {
-      this.#remove(slot, true)
-      return undefined
-    }
-    if (this.#records.get(slot, UNTIL) <= now && this.#ring.stateOf(slot) !== 'free') this.#free(slot)
-    return slot
+    return this.#deadlines.isBehind(now) ? 'behind' : 'pool-full'
   }
 
   #findLease(leaseId: string, now: number): number | undefined {
     const named = parseLeaseId(leaseId)
-    const slot = named && this.#find(named.keyId, now)
+    const slot = named && this.#deadlines.find(named.keyId, now)
     if (slot === undefined || this.#ring.stateOf(slot) !== 'leased') return undefined
     return this.#records.get(slot, FENCE) === named?.fence ? slot : undefined
   }
@@ -479,35 +419,17 @@ export class KeyPool {
 
   #live(slot: number, now: number): void {
     const { keepAliveMs } = this.#policy
-    const until = keepAliveMs === null ? Infinity : now + keepAliveMs
-    this.#records.set(slot, KEEP_ALIVE_BY, until)
-    if (until !== Infinity) this.#lives.arm(slot, until)
+    this.#deadlines.live(slot, keepAliveMs === null ? Infinity : now + keepAliveMs)
   }
 
   #grant(slot: number, leaseMs: number, holder: string | undefined, now: number): LeaseView {
     this.#ring.move(slot, 'leased')
-    this.#records.set(slot, UNTIL, now + leaseMs)
     this.#records.set(slot, ACQUIRED_AT, now)
     this.#records.set(slot, FENCE, ++this.#fence)
     this.#records.set(slot, HOLD_MS, leaseMs)
     if (holder !== undefined) this.#ring.holders.set(slot, holder)
-    this.#holds.arm(slot, now + leaseMs)
+    this.#deadlines.hold(slot, now + leaseMs)
     return viewLease(this.#ring, slot, now, longestHold(this.#policy), true)
-  }
-
-  /** A lease or a cooling has ended, but not by its holder. */
-  #free(slot: number): void {
-    if (this.#ring.stateOf(slot) === 'leased') {
-      this.#records.set(slot, FENCE, 0)
-      this.#ring.forgetHolder(slot)
-    }
-    this.#ring.move(slot, 'free')
-  }
-
-  #remove(slot: number, retire: boolean): void {
-    this.#holds.forget(slot)
-    this.#lives.forget(slot)
-    this.#ring.remove(slot, retire)
   }
 
   #cursorAt(next: Cursor | undefined): string | null {
