@@ -73,6 +73,8 @@ export async function buildApp(options: AppOptions): Promise<Service> {
     }
   })
   answerExpectations(app.server, nextId)
+  // Each request of a pipeline listens for the connection's end: ten of them are no leak.
+  app.server.on('connection', socket => socket.setMaxListeners(0))
   // One logger for all: a child for each request costs more than the request's own work.
   app.setChildLoggerFactory(parent => parent)
   app.setValidatorCompiler(validatorCompiler)

@@ -33,18 +33,18 @@ export interface Engine {
     pool: string,
     request: { count: number; metadata: Metadata | null },
     retry?: Retry
-  ): Answer<KeyView[] | Refusal<'unknown-pool' | 'keyspace-exhausted' | 'pool-full' | 'idempotency-key-reused'>>
+  ): Answer<KeyView[] | Delayed | Refusal<'keyspace-exhausted' | 'pool-full' | 'idempotency-key-reused'>>
   /** Keys from elsewhere, distinct, all or none, with their secrets. A retry gets those that still live. */
   importKeys(
     pool: string,
     keys: readonly KeyImport[],
     retry?: Retry
-  ): Answer<KeyView[] | Refusal<'unknown-pool' | 'key-exists' | 'key-retired' | 'pool-full' | 'idempotency-key-reused'>>
+  ): Answer<KeyView[] | Delayed | Refusal<'key-exists' | 'key-retired' | 'pool-full' | 'idempotency-key-reused'>>
   /** A page of keys: one that keeps its state during the whole walk is met at least once. */
   list(
     pool: string,
     request: ListRequest
-  ): Answer<{ keys: KeyView[]; nextCursor: string | null } | Refusal<'unknown-pool' | 'bad-cursor'>>
+  ): Answer<{ keys: KeyView[]; nextCursor: string | null } | Delayed | Refusal<'bad-cursor'>>
   key(pool: string, id: string, reveal?: boolean): Answer<KeyView | UnknownKey>
   delete(pool: string, id: string): Answer<'deleted' | UnknownKey>
   keepAlive(pool: string, id: string): Answer<KeyView | UnknownKey>
@@ -57,11 +57,14 @@ export interface Engine {
     fence?: number
   ): Answer<'unblocked' | UnknownKey | Refusal<'key-not-leased' | 'lease-lost'>>
 
-  /** A lease of a random free key, with its secret. A retry gets the same lease for as long as it lives. */
+  /**
+   * A lease of a random free key, with its secret. A retry gets the same lease for as long as it lives. `signal` tells that
+   * the caller has left: it then gets no key. It is read only where the caller has to wait, or may retry.
+   */
   acquire(
     pool: string,
     request: AcquireRequest & { waitMs?: number | undefined },
-    context?: { retry?: Retry | undefined; signal?: AbortSignal | undefined }
+    context?: { readonly retry?: Retry | undefined; readonly signal?: AbortSignal | undefined }
   ): Answer<
     | LeaseView
     | Refusal<'unknown-pool' | 'no-free-key' | 'lease-too-long' | 'overloaded' | 'draining' | 'idempotency-key-reused'>
@@ -79,7 +82,7 @@ export interface Engine {
     pool: string,
     operations: readonly Operation[],
     retry?: Retry
-  ): Answer<Outcome[] | Refusal<'unknown-pool' | 'idempotency-key-reused'>>
+  ): Answer<Outcome[] | Delayed | Refusal<'idempotency-key-reused'>>
 
   /** Why the engine can't serve at present, in words; empty where it can. */
   readiness(): string[]
@@ -135,6 +138,8 @@ export interface Refusals {
 
 export type Refusal<R extends keyof Refusals = keyof Refusals> = { [K in R]: { refusal: K } & Refusals[K] }[R]
 export type UnknownKey = Refusal<'unknown-pool' | 'unknown-key'>
+/** Refusals of verbs that may have to wait until due deadlines have been applied. */
+export type Delayed = Refusal<'unknown-pool' | 'draining' | 'overloaded'>
 export type LeaseLost = Refusal<'unknown-pool' | 'lease-lost'>
 
 /** Tells a refusal from any other answer. */

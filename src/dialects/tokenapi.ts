@@ -32,7 +32,7 @@ const issued = Type.Object({
   'leftkeys:': Type.Optional(left.properties['leftkeys:']),
   'keystatus:': Type.Optional(Type.String())
 })
-const tokenParams = Type.Object({ token: Type.String({ description: 'The key itself.' }) })
+const tokenParams = Type.Object({ token: Type.String({ description: 'The key itself.', examples: ['gQdR'] }) })
 
 /** The calls of a Bottle service, for clients that know nothing else. Makes its pool where that is missing. */
 export async function registerTokenApi(app: App, engine: Engine, shape: TokenShape): Promise<void> {

@@ -30,7 +30,7 @@ export function readBodies(app: FastifyInstance): void {
     if (!isUtf8(body)) return done(wrongBody('is not UTF-8'))
     // Refuses __proto__ and the like, too.
     parseJson(request, body.toString(), (error, value) =>
-      error ? done(wrongBody('is not valid JSON')) : done(null, value)
+      error ? done(wrongBody('is not valid JSON, or has a member that is named like a prototype')) : done(null, value)
     )
   })
   app.addHook('preValidation', (request, _reply, done) => {
@@ -54,12 +54,19 @@ export function mendContentType(request: FastifyRequest): void {
 }
 
 function isNothing(body: Buffer): boolean {
-  return body.length < 64 && /^\s*(\{\s*\})?\s*$/.test(body.toString('latin1'))
+  const text = body.toString('latin1').trim()
+  return text === '' || (text.startsWith('{') && text.endsWith('}') && text.slice(1, -1).trim() === '')
 }
 
 function isJson(request: FastifyRequest): boolean {
-  const [type = ''] = (request.headers['content-type'] ?? '').split(';')
-  return JSON_TYPE.test(type.trim())
+  const { 'content-type': header = '', 'content-encoding': encoding = 'identity' } = request.headers
+  const [type = '', ...parameters] = header.split(';')
+  const charset = parameters.map(parameter => parameter.trim()).find(parameter => /^charset=/i.test(parameter))
+  return (
+    JSON_TYPE.test(type.trim()) &&
+    encoding === 'identity' &&
+    (charset === undefined || /^charset="?utf-?8"?$/i.test(charset))
+  )
 }
 
 function wrongBody(detail: string): InvalidRequest {

@@ -75,7 +75,7 @@ export function logRequests(app: FastifyInstance): void {
 }
 
 function answerUnknown(paths: KnownPaths, request: FastifyRequest, reply: FastifyReply): void {
-  const known = paths.find(request.url.split('?', 1)[0] as string)
+  const known = paths.find(pathOf(request.url))
   // A path with a wildcard has the method, but may have nothing to serve.
   if (known === undefined || known.methods.has(request.method)) {
     sendProblem(reply, 'not-found', NOTHING_HERE)
@@ -87,6 +87,11 @@ function answerUnknown(paths: KnownPaths, request: FastifyRequest, reply: Fastif
   else sendProblem(reply, 'method-not-allowed', `This path has the methods ${allow}.`)
 }
 
+/** As the router reads it: without scheme and host, query or fragment, and decoded, which it has found to be possible. */
+function pathOf(url: string): string {
+  return decodeURIComponent(url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#;].*$/s, ''))
+}
+
 function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof InvalidRequest) return sendInvalid(reply, error.errors)
   if (error instanceof UnsupportedMediaType || error.statusCode === 415) {
@@ -95,6 +100,11 @@ function answerError(error: FastifyError, request: FastifyRequest, reply: Fastif
   // What @fastify/static says of a path that it does not look up.
   if (error.statusCode === 403) return sendProblem(reply, 'not-found', NOTHING_HERE)
   if (error.statusCode === 413) return sendProblem(reply, 'payload-too-large', 'The body has more than 4 MiB.')
+  if (error.statusCode === 412 || error.statusCode === 416) {
+    return sendInvalid(reply, [
+      { in: 'header', pointer: '', detail: 'asks for a version or a range that there is not' }
+    ])
+  }
   if (error.statusCode === 400) {
     return sendInvalid(reply, [{ in: 'body', pointer: '', detail: 'did not arrive as it was announced' }])
   }
@@ -120,7 +130,7 @@ class KnownPaths {
   ): void {
     const pattern = url
       .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-      .replace(/:[A-Za-z]+/g, '[^/]+')
+      .replace(/:[A-Za-z]+/g, '[^/]*')
       .replace('\\*', '.*')
     const path = this.#paths.get(pattern) ?? { pattern: new RegExp(`^${pattern}$`), methods: new Set() }
     for (const each of [method].flat()) path.methods.add(each)

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
-import type { Engine, LeaseView } from '../engine.ts'
+import type { Engine, LeaseView, Retry } from '../engine.ts'
 import type { App } from './app-type.ts'
 import { respond } from './respond.ts'
 import {
@@ -55,8 +55,7 @@ export function registerLeases(app: App, engine: Engine): void {
     handler: (request, reply) => {
       const { pool } = request.params
       const retry = retryOf(request)
-      const signal = request.body.waitMs ? disconnectSignal(reply) : undefined
-      return respond(reply, engine.acquire(pool, request.body, { retry, signal }), lease => {
+      return respond(reply, engine.acquire(pool, request.body, callerOf(reply, retry)), lease => {
         if (retry === undefined) releaseUnlessWritten(reply, engine, pool, [lease])
         reply.code(201).header('location', `/v1/pools/${pool}/leases/${lease.id}`)
         reply.send(wireLease(lease, pool))
@@ -128,22 +127,47 @@ export function registerLeases(app: App, engine: Engine): void {
   })
 }
 
+/** Who acquires. Most never wait, so the signal is made when it is asked for. */
+export function callerOf(
+  reply: FastifyReply,
+  retry?: Retry
+): { retry: Retry | undefined; readonly signal: AbortSignal } {
+  return {
+    retry,
+    get signal() {
+      return disconnectSignal(reply)
+    }
+  }
+}
+
 /** Aborted when the caller is gone before the answer. */
 function disconnectSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort()
-  })
+  unlessWritten(reply, () => controller.abort())
   return controller.signal
 }
 
 /** Nobody learns of leases whose answer can't be written: they end at once, not at their deadline. */
 export function releaseUnlessWritten(reply: FastifyReply, engine: Engine, pool: string, leases: LeaseView[]): void {
-  const release = (): void => {
-    for (const { id } of leases) void engine.release(pool, id)
-  }
-  if (reply.raw.destroyed) return release()
-  reply.raw.once('close', release)
-  // The event and not `writableFinished`, which stays false where app.inject stands in for the socket.
-  reply.raw.once('finish', () => reply.raw.off('close', release))
+  unlessWritten(reply, () => {
+    for (const { id } of leases) {
+      Promise.resolve(engine.release(pool, id)).catch((error: unknown) => {
+        reply.log.error(
+          { err: error, lease: id },
+          'a lease that nobody knows of was not released: it ends at its deadline'
+        )
+      })
+    }
+  })
+}
+
+/**
+ * Calls back when the connection ends before the answer is written. The connection's own event and not the response's,
+ * which Node does not tell of where the response waits behind others of a pipeline.
+ */
+function unlessWritten(reply: FastifyReply, callback: () => void): void {
+  const { socket } = reply.request.raw
+  if (socket.destroyed) return callback()
+  socket.once('close', callback)
+  reply.raw.once('finish', () => socket.off('close', callback))
 }

@@ -82,7 +82,11 @@ export const PROBLEMS = {
   ),
   'payload-too-large': kind(413, 'The body is too large', 'A body has at most 4 MiB. Send the keys in several calls.'),
   'uri-too-long': kind(414, 'The address is too long', 'A path with its query has at most 8,192 characters.'),
-  'unsupported-media-type': kind(415, 'The body is not JSON', 'Send the body as application/json.'),
+  'unsupported-media-type': kind(
+    415,
+    'The body is not JSON',
+    'Send the body as application/json, in UTF-8 and not compressed.'
+  ),
   'expectation-failed': kind(417, 'The expectation can not be met', 'The only expectation known is 100-continue.'),
   'idempotency-key-reused': kind(
     422,

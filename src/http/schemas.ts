@@ -62,7 +62,10 @@ export const leaseParams = Type.Object({
 })
 
 export const MAX_METADATA_BYTES = 1024
-export const metadata = Type.Record(Type.String(), Type.String(), {
+// Not Type.Record, which checks no name that holds the end of a line.
+export const metadata = Type.Unsafe<Record<string, string>>({
+  type: 'object',
+  additionalProperties: { type: 'string' },
   description: `A flat object of strings, at most ${MAX_METADATA_BYTES} bytes as compact JSON.`,
   examples: [{ vendor: 'example' }]
 })
@@ -194,12 +197,7 @@ const life = {
   keepAliveBy: nullable(at('When the key is retired unless it is kept alive; null: keys of this pool do not age.')),
   keepAliveInMs: nullable(ms('Until the key is retired'))
 }
-export const nullableMetadata = Type.Unsafe<Static<typeof metadata> | null>({
-  type: ['object', 'null'],
-  additionalProperties: { type: 'string' },
-  description: `A flat object of strings, at most ${MAX_METADATA_BYTES} bytes as compact JSON, or null.`,
-  examples: [{ vendor: 'example' }]
-})
+export const nullableMetadata = nullable(metadata)
 
 const keySchema = named(
   'Key',

@@ -144,8 +144,9 @@ export class MemoryEngine implements Engine {
   }
 
   close(): void {
-    this.drain()
+    this.#draining = true
     this.#sweeper.close()
+    for (const pool of this.#pools.values()) pool.close()
   }
 
   #in<T>(name: string, verb: (pool: MemoryPool) => T): T | Refusal<'unknown-pool'> {

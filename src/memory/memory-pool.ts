@@ -1,5 +1,16 @@
 import type { Clock } from '../clock.ts'
-import type { Answer, Counts, Engine, Operation, Outcome, PoolView, Refusal, Refusals, Retry } from '../engine.ts'
+import type {
+  Answer,
+  Counts,
+  Delayed,
+  Engine,
+  Operation,
+  Outcome,
+  PoolView,
+  Refusal,
+  Refusals,
+  Retry
+} from '../engine.ts'
 import {
   type AcquireRequest,
   type KeyImport,
@@ -69,6 +80,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   #instant: number | undefined
   #whenCaughtUp: (() => void)[] = []
   #dismissed: Refusal<'unknown-pool' | 'draining'> | undefined
+  #closed = false
 
   constructor({ name, fence, clock, random, wake, results, incarnation }: MemoryPoolOptions) {
     this.#name = name
@@ -154,16 +166,18 @@ export class MemoryPool implements Sweepable, BatchVerbs {
 
   acquire(
     request: AcquireRequest & { waitMs?: number | undefined },
-    { retry, signal }: { retry?: Retry | undefined; signal?: AbortSignal | undefined } = {}
+    context: { readonly retry?: Retry | undefined; readonly signal?: AbortSignal | undefined } = {}
   ): Answer<AcquireAnswer> {
-    // Who has left gets no key, and joins nobody.
+    const { retry } = context
+    if (retry === undefined) return this.#acquire(request, context)
+    const { signal } = context
+    // Who has left joins nobody.
     if (signal?.aborted) return this.#tended(this.#noFreeKey())
-    if (retry === undefined) return this.#acquire(request, signal)
     const replay: Replay<LeaseView, string> = {
       keep: lease => ({ result: lease.id, weight: 1 }),
       again: leaseId => this.runningLease(leaseId, true)
     }
-    return this.#leases.once<AcquireAnswer>(retry, replay, shared => this.#acquire(request, shared), signal)
+    return this.#leases.once<AcquireAnswer>(retry, replay, signal => this.#acquire(request, { signal }), signal)
   }
 
   /** A lease at once or a refusal, without regard to those who wait. */
@@ -207,6 +221,12 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     return this.#once('batch', retry, replay, () => this.#onceCaughtUp(() => this.#operateAll(operations)))
   }
 
+  /** Nothing is swept any more: also refuses the verbs that wait for that. */
+  close(): void {
+    this.#closed = true
+    this.dismiss({ refusal: 'draining' })
+  }
+
   /** Refuses all who wait, and from now on those who would. */
   dismiss(refusal: Refusal<'unknown-pool' | 'draining'>): void {
     this.#dismissed = refusal
@@ -214,15 +234,21 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     this.#goOn()
   }
 
-  #acquire(request: AcquireRequest & { waitMs?: number | undefined }, signal?: AbortSignal): Answer<AcquireAnswer> {
-    const { waitMs = 0, leaseMs = 0 } = request
-    if (leaseMs > this.#keys.policy.leaseMs) return { refusal: 'lease-too-long' }
+  #acquire(
+    request: AcquireRequest & { waitMs?: number | undefined },
+    context: { readonly signal?: AbortSignal | undefined }
+  ): Answer<AcquireAnswer> {
+    const { waitMs = 0, leaseMs } = request
+    // Before it waits: a request that the keys throw at would stop all who wait behind it.
+    if (leaseMs !== undefined && !this.#keys.allowsLease(leaseMs)) return { refusal: 'lease-too-long' }
     this.#serve()
     const outcome = this.#waiters.size > 0 ? 'no-free-key' : this.#keys.acquire(request)
     if (typeof outcome === 'object') return this.#tended(outcome)
     if (waitMs === 0 && !this.#isBehind()) return this.#tended(this.#noFreeKey())
     if (this.#dismissed !== undefined) return this.#tended(this.#dismissed)
     if (this.#waiters.size >= MAX_WAITING) return this.#tended({ refusal: 'overloaded' })
+    const { signal } = context
+    if (signal?.aborted) return this.#tended(this.#noFreeKey())
     const { waiter, answer } = this.#waiters.wait(request, waitMs > 0)
     if (waitMs > 0) waiter.timer = this.#clock.after(waitMs, () => this.#timeOut(waiter))
     signal?.addEventListener('abort', () => this.#tended(this.#refuse(waiter)))
@@ -270,7 +296,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   #makeKeys<T extends { refusal: string }>(
     retry: Retry | undefined,
     verb: () => KeyView[] | T | 'behind'
-  ): Answer<KeyView[] | T | Refusal<'unknown-pool' | 'idempotency-key-reused'>> {
+  ): Answer<KeyView[] | T | Delayed | Refusal<'idempotency-key-reused'>> {
     const replay: Replay<KeyView[], KeptResult> = {
       keep: keys => ({ result: this.#kept({ ids: keys.map(({ id }) => id) }), weight: keys.length }),
       again: ({ ids }) => ids.map(id => this.livingKey(id, true)).filter(key => key !== null)
@@ -293,13 +319,15 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     return { until: this.#clock.now() + KEPT_MS, ids: [], outcomes: [], ...result }
   }
 
-  #onceCaughtUp<T>(verb: () => T | 'behind'): Answer<T | Refusal<'unknown-pool'>> {
+  #onceCaughtUp<T>(verb: () => T | 'behind'): Answer<T | Delayed> {
     const outcome = verb()
-    return outcome === 'behind' ? this.#later(verb) : this.#tended(outcome)
+    if (outcome !== 'behind') return this.#tended(outcome)
+    return this.#whenCaughtUp.length < MAX_WAITING ? this.#later(verb) : this.#tended({ refusal: 'overloaded' })
   }
 
-  async #later<T>(verb: () => T | 'behind'): Promise<T | Refusal<'unknown-pool'>> {
+  async #later<T>(verb: () => T | 'behind'): Promise<T | Delayed> {
     for (;;) {
+      if (this.#closed) return { refusal: 'draining' }
       const caughtUp = new Promise<void>(goOn => this.#whenCaughtUp.push(goOn))
       this.#tended(undefined)
       await caughtUp

@@ -1,9 +1,12 @@
 import { type Answer, isRefusal, type Refusal, type Retry } from '../engine.ts'
+import { GrowingMap } from '../pool/growing-map.ts'
+import { type Place, Queue } from './queue.ts'
 
-/** How many old records each new one has looked at: more than one, so that what has ended can't pile up. */
+/** How many old results each new one has looked at: more than one, so that what has ended can't pile up. */
 const EXAMINED = 2
 
 interface Kept<R> {
+  scope: string
   fingerprint: string
   result: R
   weight: number
@@ -27,13 +30,16 @@ export interface Replay<T, R> {
  * Calls that carry an Idempotency-Key: the results of those that succeeded, for retries, and those that still run, for
  * retries to join.
  *
- * Each new result looks at the two oldest: what has ended is dropped, what has not goes to the end of the line. So the
- * table holds at most about twice what lives, without a timer or a long call. Beyond `limit` the oldest go.
+ * Each new result looks at the two that were looked at longest ago, and drops what has ended: so the table holds at most
+ * about twice what lives, without a timer or a long call. With a limit, results are taken to end in the order in which
+ * they came, and beyond it the oldest go.
  */
 export class Retries<R> {
   readonly #ended: (result: R) => boolean
   readonly #limit: number
-  readonly #kept = new Map<string, Kept<R>>()
+  readonly #kept = new GrowingMap<string, Place<Kept<R>>>(hashOf)
+  /** Without a limit, by when they were looked at; else by when they came. */
+  readonly #order = new Queue<Kept<R>>()
   readonly #running = new Map<string, Running<unknown>>()
   #weight = 0
 
@@ -62,17 +68,18 @@ export class Retries<R> {
       running.callers.join(signal)
       return running.answer as Promise<T>
     }
-    const kept = this.#kept.get(scope)
-    if (kept !== undefined) {
+    const place = this.#kept.get(scope)
+    if (place !== undefined) {
+      const kept = place.value
       const answer = this.#ended(kept.result) ? null : replay.again(kept.result)
       if (answer !== null) return kept.fingerprint === fingerprint ? answer : { refusal: 'idempotency-key-reused' }
-      this.#drop(scope, kept)
+      this.#drop(place)
     }
     const callers = new Callers(signal)
     const answer = call(callers.signal)
     const finish = (answer: T): T => {
       if (!isRefusal(answer)) {
-        this.#keep(scope, { fingerprint, ...replay.keep(answer as Exclude<T, { refusal: unknown }>) })
+        this.#keep({ scope, fingerprint, ...replay.keep(answer as Exclude<T, { refusal: unknown }>) })
       }
       return answer
     }
@@ -82,26 +89,42 @@ export class Retries<R> {
     return finished
   }
 
-  #keep(scope: string, kept: Kept<R>): void {
-    let examined = 0
-    for (const [oldScope, old] of this.#kept) {
-      if (examined++ === EXAMINED) break
-      this.#kept.delete(oldScope)
-      if (this.#ended(old.result)) this.#weight -= old.weight
-      else this.#kept.set(oldScope, old)
+  #keep(kept: Kept<R>): void {
+    for (let examined = 0; examined < EXAMINED; examined++) {
+      const oldest = this.#order.first
+      if (oldest === undefined) break
+      const ended = this.#ended(oldest.result)
+      if (!ended && this.#limit !== Infinity) break
+      this.#drop(this.#kept.get(oldest.scope) as Place<Kept<R>>)
+      if (!ended) this.#push(oldest)
     }
-    this.#kept.set(scope, kept)
-    this.#weight += kept.weight
-    for (const [oldScope, old] of this.#kept) {
-      if (this.#weight <= this.#limit) break
-      this.#drop(oldScope, old)
+    this.#push(kept)
+    for (
+      let oldest = this.#order.first;
+      oldest !== undefined && this.#weight > this.#limit;
+      oldest = this.#order.first
+    ) {
+      this.#drop(this.#kept.get(oldest.scope) as Place<Kept<R>>)
     }
   }
 
-  #drop(scope: string, kept: Kept<R>): void {
-    this.#kept.delete(scope)
-    this.#weight -= kept.weight
+  #push(kept: Kept<R>): void {
+    this.#kept.set(kept.scope, this.#order.push(kept))
+    this.#weight += kept.weight
   }
+
+  #drop(place: Place<Kept<R>>): void {
+    this.#order.remove(place)
+    this.#kept.delete(place.value.scope)
+    this.#weight -= place.value.weight
+  }
+}
+
+/** FNV-1a (Fowler, Noll, Vo), cut to 30 bits. */
+function hashOf(scope: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < scope.length; i++) hash = Math.imul(hash ^ scope.charCodeAt(i), 0x01000193)
+  return hash >>> 2
 }
 
 /** All who wait for one call. */

@@ -78,7 +78,7 @@ export class Sweeper {
         behind ||= more
       } catch (error) {
         this.#notBefore.set(pool, this.#clock.now() + RETRY_MS)
-        this.#onFault(error)
+        this.#report(error)
       }
     }
     if (behind) {
@@ -87,6 +87,14 @@ export class Sweeper {
     }
     this.#sweeping = false
     this.#arm(this.#earliest(pool => this.#dueAt(pool)))
+  }
+
+  #report(error: unknown): void {
+    try {
+      this.#onFault(error)
+    } catch {
+      // Whatever becomes of the report, the sweep goes on: there is nobody else to tell.
+    }
   }
 
   #arm(at: number): void {

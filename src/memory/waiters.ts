@@ -1,6 +1,7 @@
-import type { Answer, Refusal } from '../engine.ts'
 import type { Timer } from '../clock.ts'
+import type { Refusal } from '../engine.ts'
 import type { AcquireRequest, LeaseView } from '../pool/key-pool.ts'
+import { type Place, Queue } from './queue.ts'
 
 export type AcquireAnswer =
   | LeaseView
@@ -8,44 +9,44 @@ export type AcquireAnswer =
 
 /** A caller that waits for a key. */
 export interface Waiter {
-  request: AcquireRequest
-  /** Whether it waits on once no more deadlines are due that could free a key. */
-  patient: boolean
+  readonly request: AcquireRequest
+  readonly place: Place<Waiter>
+  /** Its place among those who wait on only while deadlines are due that could free a key. */
+  hurry?: Place<Waiter>
   timer?: Timer
   answer(answer: AcquireAnswer): void
 }
 
 /** Those who wait for a key of one pool, in the order in which they came. All steps are O(1). */
 export class Waiters {
-  readonly #queue = new Set<Waiter>()
-  readonly #impatient = new Set<Waiter>()
+  readonly #queue = new Queue<Waiter>()
+  readonly #impatient = new Queue<Waiter>()
 
   get size(): number {
     return this.#queue.size
   }
 
   get first(): Waiter | undefined {
-    return this.#queue.values().next().value
+    return this.#queue.first
   }
 
   get firstImpatient(): Waiter | undefined {
-    return this.#impatient.values().next().value
+    return this.#impatient.first
   }
 
   /** Waits until `settle` or `leave` is called with the waiter. */
-  wait(request: AcquireRequest, patient: boolean): { waiter: Waiter; answer: Answer<AcquireAnswer> } {
+  wait(request: AcquireRequest, patient: boolean): { waiter: Waiter; answer: Promise<AcquireAnswer> } {
     let resolve: (answer: AcquireAnswer) => void = () => undefined
     const answer = new Promise<AcquireAnswer>(resolved => (resolve = resolved))
-    const waiter: Waiter = { request, patient, answer: resolve }
-    this.#queue.add(waiter)
-    if (!patient) this.#impatient.add(waiter)
+    const waiter = { request, answer: resolve } as Waiter & { place: Place<Waiter> }
+    waiter.place = this.#queue.push(waiter)
+    if (!patient) this.losePatience(waiter)
     return { waiter, answer }
   }
 
   /** Its time is up: it goes on only until the deadlines that are due have been applied. */
   losePatience(waiter: Waiter): void {
-    waiter.patient = false
-    this.#impatient.add(waiter)
+    waiter.hurry = this.#impatient.push(waiter)
   }
 
   settle(waiter: Waiter, answer: AcquireAnswer): void {
@@ -55,13 +56,13 @@ export class Waiters {
 
   /** Waits no longer; its answer is the caller's to give. */
   leave(waiter: Waiter): void {
-    this.#queue.delete(waiter)
-    this.#impatient.delete(waiter)
+    this.#queue.remove(waiter.place)
+    if (waiter.hurry !== undefined) this.#impatient.remove(waiter.hurry)
     waiter.timer?.cancel()
   }
 
   /** Refuses all. */
   dismiss(refusal: Refusal<'unknown-pool' | 'draining'>): void {
-    for (const waiter of this.#queue) this.settle(waiter, refusal)
+    for (let waiter = this.first; waiter !== undefined; waiter = this.first) this.settle(waiter, refusal)
   }
 }

@@ -12,7 +12,7 @@ import {
   type Policy
 } from './policy.ts'
 import { cryptoRandom, type Random } from './random.ts'
-import { ACQUIRED_AT, FENCE, KEEP_ALIVE_BY, HOLD_MS, type Records, UNTIL } from './records.ts'
+import { ACQUIRED_AT, FENCE, HOLD_MS, type Records, UNTIL } from './records.ts'
 import {
   type Cursor,
   formatCursor,
@@ -302,8 +302,7 @@ export class KeyPool {
    */
   acquire({ leaseMs = this.#policy.leaseMs, holder }: AcquireRequest = {}):
     LeaseView | 'no-free-key' | 'lease-too-long' | 'behind' {
-    assertLength('leaseMs', leaseMs, MIN_LEASE_MS)
-    if (leaseMs > this.#policy.leaseMs) return 'lease-too-long'
+    if (!this.allowsLease(leaseMs)) return 'lease-too-long'
     const now = this.#clock()
     this.#deadlines.apply(now, APPLIED_PER_VERB)
     for (let picked = 0; this.#ring.count('free') > 0; picked++) {
@@ -315,6 +314,12 @@ export class KeyPool {
       this.#deadlines.remove(slot, true)
     }
     return this.#deadlines.isBehind(now) ? 'behind' : 'no-free-key'
+  }
+
+  /** Whether the policy allows a lease of this length in milliseconds; throws a RangeError where none would. */
+  allowsLease(leaseMs: number): boolean {
+    assertLength('leaseMs', leaseMs, MIN_LEASE_MS)
+    return leaseMs <= this.#policy.leaseMs
   }
 
   /** A running lease, with its secret if `reveal`. */
@@ -329,10 +334,7 @@ export class KeyPool {
     leaseId: string,
     { leaseMs, keepAlive = false }: RenewRequest = {}
   ): LeaseView | 'lease-lost' | 'lease-too-long' | 'max-hold-reached' {
-    if (leaseMs !== undefined) {
-      assertLength('leaseMs', leaseMs, MIN_LEASE_MS)
-      if (leaseMs > this.#policy.leaseMs) return 'lease-too-long'
-    }
+    if (leaseMs !== undefined && !this.allowsLease(leaseMs)) return 'lease-too-long'
     const now = this.#clock()
     this.#deadlines.apply(now, APPLIED_PER_VERB)
     const slot = this.#findLease(leaseId, now)

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { createService, POOL } from '../support/create-service.ts'
 import { invalid, refused } from '../support/problems.ts'
@@ -173,7 +174,12 @@ t.test('a body is UTF-8', async t => {
   const text = '{"a":"ä€😀"}'
   t.strictSame((await put(Buffer.from(text))).body.metadata, { a: 'ä€😀' })
   invalid(t, await put(Buffer.from('{"a":"ä"}', 'latin1')), 'body', '')
-  invalid(t, await put(Buffer.from('{"a":"ä"}', 'latin1'), 'application/json; charset=latin1'), 'body', '')
+  for (const charset of ['latin1', 'utf-16', 'us-ascii']) {
+    refused(t, await put(Buffer.from(text), `application/json; charset=${charset}`), 'unsupported-media-type')
+  }
+  for (const charset of ['utf-8', 'UTF-8', '"utf-8"', 'utf8']) {
+    t.equal((await put(Buffer.from(text), `application/json; charset=${charset}`)).status, 200)
+  }
   invalid(t, await put(Buffer.from(text, 'utf16le')), 'body', '')
   invalid(t, await put(Buffer.from([0x7b, 0xff, 0x7d])), 'body', '')
   invalid(
@@ -182,6 +188,13 @@ t.test('a body is UTF-8', async t => {
     'body',
     ''
   )
+})
+
+t.test('a body is not compressed', async t => {
+  const { call } = await createService(t)
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+  refused(t, await call('POST', 'keys', gzipSync('{"count":1}'), headers), 'unsupported-media-type')
+  t.equal((await call('POST', 'keys', '{"count":1}', { ...headers, 'content-encoding': 'identity' })).status, 201)
 })
 
 t.test('what would reach the prototype of objects is refused', async t => {

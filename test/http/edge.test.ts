@@ -41,6 +41,8 @@ t.test('another method is refused with those that the path has', async t => {
   const { call } = await createService(t)
   const paths: Record<string, string[]> = {
     '/v1/pools': ['GET', 'HEAD'],
+    '/v1/p%6Fols': ['GET', 'HEAD'],
+    '/v1/pools/': ['DELETE', 'GET', 'HEAD', 'PUT'],
     '/v1/pools/default': ['DELETE', 'GET', 'HEAD', 'PUT'],
     '/v1/pools/nowhere': ['DELETE', 'GET', 'HEAD', 'PUT'],
     '/v1/pools/default/keys': ['GET', 'HEAD', 'POST'],

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import t from 'tap'
 import { byNow, turns, until } from '../support/create-engine.ts'
 import { createService, POOL, send, type ServiceOfTest } from '../support/create-service.ts'
@@ -448,17 +449,17 @@ async function leaveEarly(
   await turns(3)
 }
 
-t.test('where the answer can not be written the lease is released at once', async t => {
+t.test('a caller that has left while due deadlines were applied gets no key', async t => {
   const service = await createService(t)
   const { clock, acquire, counts } = service
   const keyId = await fallBehind(service)
   await leaveEarly(t, service, 'leases', {})
   clock.advance(0)
   await turns(20)
-  t.match(await counts(), { total: 1, free: 1, leased: 0 })
+  t.match(await counts(), { total: 1, free: 1, leased: 0, waiting: 0 })
   const lease = await acquire()
   t.equal(lease.keyId, keyId)
-  t.equal(lease.fence, (await firstFence(service)) + 1001, 'the lease before was the one that nobody heard of')
+  t.equal(lease.fence, (await firstFence(service)) + 1000, 'there was no lease in between')
 })
 
 /** The first fence of all pools that are as old as the engine. */
@@ -468,16 +469,65 @@ async function firstFence({ call }: ServiceOfTest): Promise<number> {
   return (await call('POST', '/v1/pools/elsewhere/leases')).body.fence
 }
 
+/** Sends requests in one go, so that the answers stand in a row, and is gone once `served` holds. */
+async function leavePipeline(
+  t: Parameters<typeof createService>[0],
+  { app, listen }: ServiceOfTest,
+  requests: { path: string; body: object; headers?: string }[],
+  served: () => Promise<boolean>
+): Promise<void> {
+  const port = await listen()
+  const seen = watch(app)
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  for (const { path, body, headers = '' } of requests) {
+    const text = JSON.stringify(body)
+    socket.write(
+      `POST /v1/pools/${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${headers}content-length: ${text.length}\r\n\r\n${text}`
+    )
+  }
+  await until(served)
+  socket.destroy()
+  await until(() => seen.closed === 1)
+  await turns(3)
+}
+
+t.test(
+  'a lease whose answer waits behind others is released when the caller leaves, and no key is given to it',
+  async t => {
+    const service = await createService(t)
+    const { call, generate, counts } = service
+    await call('PUT', '/v1/pools/empty')
+    await generate()
+    const waiting = async (): Promise<number> => (await call('GET', '/v1/pools/empty')).body.counts.waiting
+    const wait = { path: 'empty/leases', body: { waitMs: 60_000 } }
+    await leavePipeline(
+      t,
+      service,
+      [wait, { path: 'default/leases', body: {} }, wait],
+      async () => (await waiting()) === 2 && (await counts()).leased === 1
+    )
+    t.match(await counts(), { free: 1, leased: 0 })
+    t.equal(await waiting(), 0)
+  }
+)
+
 t.test('with an Idempotency-Key the lease stays for the retry', async t => {
   const service = await createService(t)
-  const { call, clock, counts } = service
-  const keyId = await fallBehind(service)
-  const headers = { 'idempotency-key': 'r' }
-  await leaveEarly(t, service, 'leases', {}, headers)
-  clock.advance(0)
-  await turns(20)
-  t.match(await counts(), { total: 1, leased: 1 })
-  t.match(await call('POST', 'leases', {}, headers), { status: 201, body: { keyId, key: String } })
+  const { call, generate, counts } = service
+  await call('PUT', '/v1/pools/empty')
+  await generate()
+  await leavePipeline(
+    t,
+    service,
+    [
+      { path: 'empty/leases', body: { waitMs: 60_000 } },
+      { path: 'default/leases', body: {}, headers: 'idempotency-key: r\r\n' }
+    ],
+    async () => (await counts()).leased === 1
+  )
+  t.match(await counts(), { leased: 1 })
+  t.match(await call('POST', 'leases', {}, { 'idempotency-key': 'r' }), { status: 201, body: { key: String } })
   t.match(await counts(), { leased: 1 })
 })
 
