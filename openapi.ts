@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { stringify } from 'yaml'
 import { buildApp } from './src/app.ts'
 import { systemClock } from './src/clock.ts'
 import { MemoryEngine } from './src/memory/engine.ts'
@@ -7,6 +8,6 @@ import { MemoryEngine } from './src/memory/engine.ts'
 const engine = new MemoryEngine({ clock: systemClock(), onFault: () => undefined })
 const { app } = await buildApp({ engine })
 await app.ready()
-writeFileSync(new URL('openapi.yaml', import.meta.url), app.swagger({ yaml: true }))
+writeFileSync(new URL('openapi.yaml', import.meta.url), stringify(app.swagger(), { aliasDuplicateObjects: false }))
 await app.close()
 engine.close()

@@ -1,6 +1,6 @@
 import type { Dialect } from './app.ts'
 import { DEFAULT_TOKENS, type TokenShape } from './dialects/tokenapi.ts'
-import { ALPHABET_PATTERN, MAX_GENERATED_LENGTH } from './pool/policy.ts'
+import { isAlphabet, MAX_GENERATED_LENGTH } from './pool/policy.ts'
 
 export interface Config {
   host: string
@@ -62,7 +62,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   if (!LOG_LEVELS.includes(logLevel)) wrong.push(`KEYPOOL_LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`)
   if (!dialects.every(isDialect)) wrong.push(`KEYPOOL_DIALECTS must be a list of ${DIALECTS.join(',')}, or empty`)
-  if (!new RegExp(ALPHABET_PATTERN).test(tokens.alphabet)) {
+  if (!isAlphabet(tokens.alphabet)) {
     wrong.push('KEYPOOL_TOKENAPI_ALPHABET must be 2 … 94 distinct visible ASCII characters')
   }
   for (const name of Object.keys(environment)) {

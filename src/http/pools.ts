@@ -1,7 +1,8 @@
 import { Type } from 'typebox'
 import type { Engine } from '../engine.ts'
+import { isAlphabet } from '../pool/policy.ts'
 import type { App } from './app-type.ts'
-import { sendProblem } from './problems.ts'
+import { InvalidRequest, sendProblem } from './problems.ts'
 import { respond } from './respond.ts'
 import { noContent, policyChanges, poolName, poolParams, poolRef, refusals } from './schemas.ts'
 
@@ -35,11 +36,16 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       body: policyChanges,
       response: { 200: poolRef, 201: poolRef, ...refusals('too-many-pools', 'policy-locked') }
     },
-    handler: (request, reply) =>
-      respond(reply, engine.putPool(request.params.pool, request.body), ({ made, pool }) => {
+    handler: (request, reply) => {
+      const { alphabet } = request.body
+      if (alphabet !== undefined && !isAlphabet(alphabet)) {
+        throw new InvalidRequest([{ in: 'body', pointer: '/alphabet', detail: 'must have no character twice' }])
+      }
+      return respond(reply, engine.putPool(request.params.pool, request.body), ({ made, pool }) => {
         if (made) reply.code(201).header('location', `/v1/pools/${pool.name}`)
         reply.send(pool)
       })
+    }
   })
 
   app.route({

@@ -149,7 +149,7 @@ function tell(
         detail: 'is required'
       }))
     case 'pattern':
-      return [{ pointer: error.instancePath, detail: 'has characters, or repeats, that are not allowed here' }]
+      return [{ pointer: error.instancePath, detail: 'has characters, or a length, that are not allowed here' }]
     case 'enum':
       return [
         { pointer: error.instancePath, detail: `must be one of ${(params['allowedValues'] as string[]).join(', ')}` }

@@ -38,18 +38,11 @@ async function documentOf({ call }: ServiceOfTest) {
   return (await call('GET', '/docs/json')).body
 }
 
-t.test('openapi.yaml is what the service generates', async t => {
-  const { app } = await createService(t, BOTH)
-  await app.ready()
-  const committed = readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8')
-  t.equal(committed === app.swagger({ yaml: true }), true, 'openapi.yaml is old: run npm run openapi')
-})
-
 t.test('the committed document is the one that is served', async t => {
   const service = await createService(t, BOTH)
   const committed = parse(readFileSync(new URL('../../openapi.yaml', import.meta.url), 'utf8'))
   t.equal(committed.openapi, '3.1.0')
-  t.strictSame(await documentOf(service), committed)
+  t.strictSame(await documentOf(service), committed, 'openapi.yaml is old: run npm run openapi')
 })
 
 t.test('every route has a name of its own, a summary, a tag and its statuses', async t => {

@@ -375,3 +375,24 @@ t.test('a retry while the first call waits for the sweep joins it', async t => {
   await turns(20)
   t.match(await engine.pool(POOL), { counts: { total: 1000 } })
 })
+
+t.test('calls that wait for the sweep are refused when the engine closes', async t => {
+  const { engine, clock } = createEngine(t)
+  await generate(engine, MANY)
+  clock.stall(KEEP_ALIVE_MS)
+  const page = engine.list(POOL, { limit: 1 })
+  t.equal(await byNow(page), 'pending')
+  engine.close()
+  t.equal(await refusalOf(page), 'draining')
+})
+
+t.test('at most 10,000 calls wait for the sweep', async t => {
+  const { engine, clock } = createEngine(t)
+  // Each call applies a few deadlines itself: so many are left when the last one comes.
+  for (let i = 0; i < 170; i++) await generate(engine, 1000)
+  clock.stall(KEEP_ALIVE_MS)
+  const waiting = Array.from({ length: 10_000 }, () => engine.list(POOL, { limit: 1 }))
+  t.equal(await refusalOf(engine.list(POOL, { limit: 1 })), 'overloaded')
+  clock.advance(0)
+  t.match(await Promise.all(waiting.slice(-3)), [{ keys: [] }, { keys: [] }, { keys: [] }])
+})

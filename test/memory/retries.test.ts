@@ -196,3 +196,13 @@ t.test('after a peak the table shrinks with the calls that follow', async t => {
   }
   t.ok(retries.size <= 4, `${retries.size}`)
 })
+
+t.test('far beyond the limit it is still the oldest that go', async t => {
+  const { call, retries, calls } = createRetries(300)
+  for (let i = 0; i < 1000; i++) call(`r${i}`, 'one')
+  t.equal(retries.size, 300)
+  for (let i = 700; i < 1000; i++) call(`r${i}`, 'two')
+  t.equal(calls(), 1000, 'the newest 300 are kept')
+  call('r699', 'two')
+  t.equal(calls(), 1001)
+})

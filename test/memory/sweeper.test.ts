@@ -316,3 +316,28 @@ t.test('an engine that is closed has no timer', async t => {
   t.equal(clock.timers, 0)
   t.match(await waiting, { refusal: 'draining' })
 })
+
+t.test('a report of a fault that fails does not end the sweep', async t => {
+  const clock = new ManualClock()
+  const pools = [new Deadlines(clock), new Deadlines(clock)] as const
+  const sweeper = new Sweeper(
+    clock,
+    () => pools,
+    () => {
+      throw new Error('nobody listens')
+    }
+  )
+  t.teardown(() => sweeper.close())
+  pools[0].broken = true
+  for (const pool of pools) {
+    pool.set(clock.now() + 10)
+    pool.set(clock.now() + 20)
+    sweeper.wake(pool)
+  }
+  clock.advance(10)
+  clock.advance(10)
+  t.equal(pools[1].nextSweepAt, Infinity)
+  pools[0].broken = false
+  clock.advance(1000)
+  t.equal(pools[0].nextSweepAt, Infinity)
+})

@@ -514,3 +514,11 @@ t.test('whatever happens, the longest wait is served first, and nobody waits bes
   )
   t.pass('in 500 runs')
 })
+
+t.test('nonsense does not join those who wait', async t => {
+  const { engine } = createEngine(t)
+  const waiting = engine.acquire(POOL, { waitMs: WAIT_MS })
+  t.throws(() => engine.acquire(POOL, { leaseMs: 5, waitMs: WAIT_MS }), RangeError)
+  await generate(engine, 1)
+  t.ok((await granted(waiting)).key)
+})
