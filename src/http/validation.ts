@@ -43,7 +43,8 @@ export const validatorCompiler: FastifySchemaCompiler<JsonSchema> = ({ schema, h
 
 /** Turns those parameters of a query that should be numbers or booleans, and are written as such, into these. */
 function convertQuery(schema: JsonSchema): (query: Record<string, unknown>) => Record<string, unknown> {
-  const types = Object.entries(schema.properties ?? {}).map(([name, { type }]) => [name, type] as const)
+  const { properties } = schema as { properties: Record<string, JsonSchema> }
+  const types = Object.entries(properties).map(([name, { type }]) => [name, type] as const)
   return query => {
     for (const [name, type] of types) {
       const text = query[name]

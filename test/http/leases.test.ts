@@ -512,6 +512,29 @@ t.test(
   }
 )
 
+t.test('a release that fails is logged, and the lease ends at its deadline', async t => {
+  const lines: string[] = []
+  const logger = { level: 'error', stream: { write: (line: string) => void lines.push(line) } }
+  const service = await createService(t, { logger })
+  const { call, engine, generate, counts, clock } = service
+  await call('PUT', '/v1/pools/empty')
+  const [key] = await generate()
+  engine.release = () => Promise.reject(new Error('the engine is out of reach')) as never
+  await leavePipeline(
+    t,
+    service,
+    [
+      { path: 'empty/leases', body: { waitMs: 60_000 } },
+      { path: 'default/leases', body: {} }
+    ],
+    async () => (await counts()).leased === 1
+  )
+  t.match(lines, [/out of reach/])
+  t.notMatch(lines[0], key?.key)
+  clock.advance(LEASE_MS)
+  t.match(await counts(), { leased: 0, free: 1 })
+})
+
 t.test('with an Idempotency-Key the lease stays for the retry', async t => {
   const service = await createService(t)
   const { call, generate, counts } = service

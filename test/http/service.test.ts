@@ -71,6 +71,9 @@ t.test('the document and its page are served', async t => {
   const document = await call('GET', '/docs/json')
   t.match(document, { status: 200, type: 'application/json', body: { openapi: /^3\.1\./ } })
   t.equal((await call('GET', '/docs/static/swagger-ui.css')).status, 200)
+  for (const headers of [{ 'if-match': '"x"' }, { range: 'bytes=99999999-' }]) {
+    t.equal((await call('GET', '/docs/static/swagger-ui.css', undefined, headers)).status, 400)
+  }
   for (const path of ['/docs/nothing', '/docs/static/nothing.js', '/docs/static/..%2f..%2fpackage.json']) {
     const answer = await call('GET', path)
     t.match(answer, { status: 404, type: 'application/problem+json', body: { code: 'not-found' } }, path)
