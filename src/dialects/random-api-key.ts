@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { type Engine, isRefusal, type KeyView } from '../engine.ts'
 import type { App } from '../http/app-type.ts'
 import { instant } from '../http/instants.ts'
-import { callerOf, releaseUnlessWritten } from '../http/leases.ts'
+import { Caller, releaseUnlessWritten } from '../http/leases.ts'
 import { refuse } from '../http/refusals.ts'
 import { nullable, refusals } from '../http/schemas.ts'
 import { keyId } from '../pool/key-id.ts'
@@ -72,7 +72,7 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
     '/api/v1/random_api_key/',
     { summary: 'Lease a random free key', response: { 200: row, 404: message } },
     async (_request, reply) => {
-      const lease = await engine.acquire(POOL, {}, callerOf(reply))
+      const lease = await engine.acquire(POOL, {}, new Caller(reply))
       if (isRefusal(lease)) return lease.refusal === 'no-free-key' ? say(reply, 404, NO_KEY) : refuse(reply, lease)
       releaseUnlessWritten(reply, engine, POOL, [lease])
       const key = await engine.key(POOL, lease.keyId, true)

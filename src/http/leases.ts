@@ -55,7 +55,7 @@ export function registerLeases(app: App, engine: Engine): void {
     handler: (request, reply) => {
       const { pool } = request.params
       const retry = retryOf(request)
-      return respond(reply, engine.acquire(pool, request.body, callerOf(reply, retry)), lease => {
+      return respond(reply, engine.acquire(pool, request.body, new Caller(reply, retry)), lease => {
         if (retry === undefined) releaseUnlessWritten(reply, engine, pool, [lease])
         reply.code(201).header('location', `/v1/pools/${pool}/leases/${lease.id}`)
         reply.send(wireLease(lease, pool))
@@ -128,23 +128,21 @@ export function registerLeases(app: App, engine: Engine): void {
 }
 
 /** Who acquires. Most never wait, so the signal is made when it is asked for. */
-export function callerOf(
-  reply: FastifyReply,
-  retry?: Retry
-): { retry: Retry | undefined; readonly signal: AbortSignal } {
-  return {
-    retry,
-    get signal() {
-      return disconnectSignal(reply)
-    }
-  }
-}
+export class Caller {
+  readonly retry: Retry | undefined
+  readonly #reply: FastifyReply
 
-/** Aborted when the caller is gone before the answer. */
-function disconnectSignal(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  unlessWritten(reply, () => controller.abort())
-  return controller.signal
+  constructor(reply: FastifyReply, retry?: Retry) {
+    this.#reply = reply
+    this.retry = retry
+  }
+
+  /** Aborted when the caller is gone before the answer. */
+  get signal(): AbortSignal {
+    const controller = new AbortController()
+    unlessWritten(this.#reply, () => controller.abort())
+    return controller.signal
+  }
 }
 
 /** Nobody learns of leases whose answer can't be written: they end at once, not at their deadline. */
@@ -162,12 +160,14 @@ export function releaseUnlessWritten(reply: FastifyReply, engine: Engine, pool: 
 }
 
 /**
- * Calls back when the connection ends before the answer is written. The connection's own event and not the response's,
- * which Node does not tell of where the response waits behind others of a pipeline.
+ * Calls back when the connection ends before the answer is written. A response that waits behind others of a pipeline has
+ * no socket yet, and Node does not tell it: there the connection itself is listened to, which costs more.
  */
 function unlessWritten(reply: FastifyReply, callback: () => void): void {
-  const { socket } = reply.request.raw
+  const { raw, request } = reply
+  const { socket } = request.raw
   if (socket.destroyed) return callback()
-  socket.once('close', callback)
-  reply.raw.once('finish', () => socket.off('close', callback))
+  const connection = raw.socket === null ? socket : raw
+  connection.once('close', callback)
+  raw.once('finish', () => connection.off('close', callback))
 }
