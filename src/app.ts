@@ -8,7 +8,7 @@ import { registerBatch } from './http/batch.ts'
 import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
 import {
   answerClientErrors,
-  answerExpectations,
+  answerUnheard,
   answerFrameworkError,
   guardEdge,
   logRequests,
@@ -72,7 +72,7 @@ export async function buildApp(options: AppOptions): Promise<Service> {
       headersTimeout: requestTimeoutMs
     }
   })
-  answerExpectations(app.server, nextId)
+  answerUnheard(app.server, nextId)
   // Each request of a pipeline listens for the connection's end: ten of them are no leak.
   app.server.on('connection', socket => socket.setMaxListeners(0))
   // One logger for all: a child for each request costs more than the request's own work.

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex, Writable } from 'node:stream'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { mendContentType, UnsupportedMediaType } from './bodies.ts'
 import {
@@ -172,27 +173,33 @@ export function answerClientErrors(
       return
     }
     const [code, detail] = CLIENT_ERRORS[String(error.code)] ?? ['invalid-request', 'This is not HTTP.']
-    const id = nextId()
-    const members = code === 'invalid-request' ? { errors: [] } : {}
-    const body = JSON.stringify(problem(code, id, detail, members))
-    const { status, title } = PROBLEMS[code]
-    socket.end(
-      [
-        `HTTP/1.1 ${status} ${title}`,
-        `Content-Type: ${PROBLEM_TYPE}`,
-        `Content-Length: ${Buffer.byteLength(body)}`,
-        'Cache-Control: no-store',
-        `X-Request-Id: ${id}`,
-        'Connection: close',
-        '',
-        body
-      ].join('\r\n')
-    )
+    endWithProblem(socket, nextId(), code, detail, code === 'invalid-request' ? { errors: [] } : {})
   }
 }
 
-/** Node answers an unknown Expect without a body unless somebody listens. */
-export function answerExpectations(server: Server, nextId: (request: IncomingMessage) => string): void {
+/** Writes a whole answer to a connection that has none of Node's. */
+function endWithProblem(socket: Writable, id: string, code: ProblemCode, detail: string, members = {}): void {
+  const body = JSON.stringify(problem(code, id, detail, members))
+  const { status, title } = PROBLEMS[code]
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${title}`,
+      `Content-Type: ${PROBLEM_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Cache-Control: no-store',
+      `X-Request-Id: ${id}`,
+      'Connection: close',
+      '',
+      body
+    ].join('\r\n')
+  )
+}
+
+/** Node answers an unknown Expect without a body, and CONNECT not at all, unless somebody listens. */
+export function answerUnheard(server: Server, nextId: (request: IncomingMessage) => string): void {
+  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+    endWithProblem(socket, nextId(request), 'not-found', 'This is no proxy.')
+  })
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const id = nextId(request)
     const body = JSON.stringify(problem('expectation-failed', id, 'The only expectation known is 100-continue.'))

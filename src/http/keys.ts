@@ -53,7 +53,7 @@ export function registerKeys(app: App, engine: Engine): void {
     url: '/v1/pools/:pool/keys',
     config: { bodyOptional: true },
     schema: {
-      operationId: 'addKeys',
+      operationId: 'generateOrImportKeys',
       summary: 'Generate random keys, or import keys',
       description:
         'All or none. The answer shows the keys themselves. A retry with the same Idempotency-Key gets those that still live.',

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 
 /** 22 characters of 6 bits: 132 bits of the hash. */
-const ID_LENGTH = 22
+export const ID_LENGTH = 22
 const scratch = Buffer.alloc(ID_LENGTH)
 
 /** The public name of a key: the first 22 characters of base64url(SHA-256(key)). About 0.4 µs. */

@@ -1,3 +1,4 @@
+import { ID_LENGTH } from './key-id.ts'
 import type { Keyring, KeyState, Metadata } from './keyring.ts'
 import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, SERIAL, UNTIL } from './records.ts'
 
@@ -130,9 +131,6 @@ export function viewLease(ring: Keyring, slot: number, now: number, longestHold:
 function finite(instant: number): number | null {
   return instant === Infinity ? null : instant
 }
-
-/** The length of a key's id: what stands before the dot of a lease's. */
-const ID_LENGTH = 22
 
 /** The parts of a lease's id, or undefined for a string that is none. A fence is written in one way: no leading zero. */
 export function parseLeaseId(id: string): { keyId: string; fence: number } | undefined {

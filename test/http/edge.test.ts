@@ -179,6 +179,12 @@ t.test('over a socket', async t => {
     t.equal(answer.body.instance, 'mine')
   })
 
+  t.test('a proxy is what this is not', async t => {
+    const answer = only(await exchange(t, port, 'CONNECT example.org:443 HTTP/1.1\r\nX-Request-Id: mine\r\n\r\n'))
+    refused(t, answer, 'not-found')
+    t.equal(answer.body.instance, 'mine')
+  })
+
   t.test('the known expectation is met', async t => {
     const headers = ['Expect: 100-continue', JSON_TYPE, 'Content-Length: 2', 'Connection: close']
     const [goOn, answer] = await exchange(t, port, http('POST /v1/pools/default/keys', headers, '{}'))
