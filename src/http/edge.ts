@@ -13,7 +13,7 @@ import {
   sendProblem
 } from './problems.ts'
 
-export const MAX_URL_LENGTH = 8192
+const MAX_URL_LENGTH = 8192
 
 const NOTHING_HERE = 'Nothing is served at this path: see /docs.'
 const REQUEST_ID = /^[A-Za-z0-9._~-]{1,128}$/

@@ -1,16 +1,19 @@
 import { Type } from 'typebox'
-import type { Engine, KeyView } from '../engine.ts'
+import type { Engine, KeyState, KeyView } from '../engine.ts'
 import { keyId } from '../pool/key-id.ts'
 import type { App } from './app-type.ts'
 import { InvalidRequest } from './problems.ts'
 import { respond } from './respond.ts'
 import {
+  emptyBody,
   fence,
   idempotencyHeader,
   keyParams,
   keyRef,
+  keyState,
   metadata,
   noContent,
+  nullable,
   nullableMetadata,
   poolParams,
   refusals,
@@ -23,7 +26,6 @@ const MAX_NEW_KEYS = 1000
 const MAX_PAGE = 1000
 const DEFAULT_PAGE = 100
 const tags = ['keys']
-const nothing = Type.Object({}, { additionalProperties: false })
 
 const newKeys = Type.Object(
   {
@@ -100,13 +102,7 @@ export function registerKeys(app: App, engine: Engine): void {
       tags,
       params: poolParams,
       querystring: Type.Object({
-        state: Type.Optional(
-          Type.Unsafe<'free' | 'leased' | 'cooling'>({
-            type: 'string',
-            enum: ['free', 'leased', 'cooling'],
-            description: 'Only the keys in this state.'
-          })
-        ),
+        state: Type.Optional(Type.Unsafe<KeyState>({ ...keyState, description: 'Only the keys in this state.' })),
         limit: Type.Optional(
           Type.Integer({
             minimum: 1,
@@ -120,7 +116,7 @@ export function registerKeys(app: App, engine: Engine): void {
       response: {
         200: Type.Object({
           keys: Type.Array(keyRef),
-          nextCursor: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null at the end.' })
+          nextCursor: nullable(Type.String({ description: 'null at the end.' }))
         }),
         ...refusals('unknown-pool')
       }
@@ -179,7 +175,7 @@ export function registerKeys(app: App, engine: Engine): void {
       summary: 'Delete a key, leased or not',
       tags,
       params: keyParams,
-      body: nothing,
+      body: emptyBody,
       response: { 204: noContent('The key is gone.'), ...refusals('unknown-pool', 'unknown-key') }
     },
     handler: (request, reply) => {
@@ -198,7 +194,7 @@ export function registerKeys(app: App, engine: Engine): void {
       description: 'Its life now ends keepAliveMs from now. Its lease, if any, is not touched.',
       tags,
       params: keyParams,
-      body: nothing,
+      body: emptyBody,
       response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
     },
     handler: (request, reply) => {
@@ -217,7 +213,7 @@ export function registerKeys(app: App, engine: Engine): void {
       description: '201 the first time, then 200 with the time of the first.',
       tags,
       params: keyParams,
-      body: nothing,
+      body: emptyBody,
       response: { 200: keyRef, 201: keyRef, ...refusals('unknown-pool', 'unknown-key') }
     },
     handler: (request, reply) => {
@@ -256,7 +252,7 @@ export function registerKeys(app: App, engine: Engine): void {
       tags,
       params: keyParams,
       querystring: Type.Object({ fence: Type.Optional(fence) }),
-      body: nothing,
+      body: emptyBody,
       response: {
         204: noContent('The key is free.'),
         ...refusals('unknown-pool', 'unknown-key', 'key-not-leased', 'lease-lost')

@@ -5,6 +5,7 @@ import type { App } from './app-type.ts'
 import { respond } from './respond.ts'
 import {
   cooldownMs,
+  emptyBody,
   holder,
   idempotencyHeader,
   leaseMs,
@@ -117,7 +118,7 @@ export function registerLeases(app: App, engine: Engine): void {
       tags,
       params: leaseParams,
       querystring: Type.Object({ cooldownMs: Type.Optional(cooldownMs) }),
-      body: Type.Object({}, { additionalProperties: false }),
+      body: emptyBody,
       response: { 204: noContent('The lease has ended.'), ...refusals('unknown-pool', 'lease-lost') }
     },
     handler: (request, reply) => {

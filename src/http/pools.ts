@@ -4,7 +4,7 @@ import { isAlphabet } from '../pool/policy.ts'
 import type { App } from './app-type.ts'
 import { InvalidRequest, sendProblem } from './problems.ts'
 import { respond } from './respond.ts'
-import { noContent, policyChanges, poolName, poolParams, poolRef, refusals } from './schemas.ts'
+import { emptyBody, noContent, policyChanges, poolName, poolParams, poolRef, refusals } from './schemas.ts'
 
 const tags = ['pools']
 
@@ -71,7 +71,7 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       description: 'Its retired keys are forgotten, and callers that wait for one of its keys are refused.',
       tags,
       params: Type.Object({ pool: Type.String({ examples: ['scratch'] }) }),
-      body: Type.Object({}, { additionalProperties: false }),
+      body: emptyBody,
       response: { 204: noContent('The pool is gone.'), ...refusals('unknown-pool', 'pool-protected') }
     },
     handler: (request, reply) => {

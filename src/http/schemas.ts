@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from 'typebox'
+import { KEY_STATES, type KeyState } from '../pool/keyring.ts'
 import {
   ALPHABET_PATTERN,
   DEFAULT_POLICY,
@@ -32,6 +33,9 @@ export function ref<T>(id: string): ReturnType<typeof Type.Unsafe<T>> {
 }
 
 const closed = { additionalProperties: false }
+
+/** Of calls that take nothing. */
+export const emptyBody = Type.Object({}, closed)
 const at = (description: string) => Type.String({ format: 'date-time', description })
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 const ms = (description: string) => Type.Integer({ description: `${description}, in milliseconds` })
@@ -107,20 +111,22 @@ const policyMembers = {
     description: 'The longest a lease lasts, in milliseconds.',
     default: DEFAULT_POLICY.leaseMs
   }),
-  maxHoldMs: Type.Unsafe<number | null>({
-    type: ['integer', 'null'],
-    minimum: MIN_LEASE_MS,
-    maximum: MAX_LENGTH_MS,
-    description: 'The longest a lease is held with renewals, in milliseconds; at least leaseMs. null: leaseMs.',
-    default: DEFAULT_POLICY.maxHoldMs
-  }),
-  keepAliveMs: Type.Unsafe<number | null>({
-    type: ['integer', 'null'],
-    minimum: MIN_KEEP_ALIVE_MS,
-    maximum: MAX_LENGTH_MS,
-    description: 'How long a key lives without a keep-alive, in milliseconds. null: keys do not age.',
-    default: DEFAULT_POLICY.keepAliveMs
-  }),
+  maxHoldMs: nullable(
+    Type.Integer({
+      minimum: MIN_LEASE_MS,
+      maximum: MAX_LENGTH_MS,
+      description: 'The longest a lease is held with renewals, in milliseconds; at least leaseMs. null: leaseMs.',
+      default: DEFAULT_POLICY.maxHoldMs
+    })
+  ),
+  keepAliveMs: nullable(
+    Type.Integer({
+      minimum: MIN_KEEP_ALIVE_MS,
+      maximum: MAX_LENGTH_MS,
+      description: 'How long a key lives without a keep-alive, in milliseconds. null: keys do not age.',
+      default: DEFAULT_POLICY.keepAliveMs
+    })
+  ),
   alphabet: Type.String({
     minLength: 2,
     maxLength: 94,
@@ -152,7 +158,7 @@ const policyMembers = {
   })
 }
 
-export const policySchema = named('Policy', Type.Object(policyMembers))
+const policySchema = named('Policy', Type.Object(policyMembers))
 export const policyChanges = Type.Partial(Type.Object(policyMembers), {
   ...closed,
   examples: [{ leaseMs: DEFAULT_POLICY.leaseMs, keepAliveMs: DEFAULT_POLICY.keepAliveMs }]
@@ -189,6 +195,9 @@ const poolSchema = named(
   })
 )
 
+/** The states of a living key. */
+export const keyState = Type.Unsafe<KeyState>({ type: 'string', enum: [...KEY_STATES] })
+
 const expiry = {
   expiresAt: at('When the lease ends.'),
   expiresInMs: ms('Until the lease ends')
@@ -205,7 +214,7 @@ const keySchema = named(
     id: Type.String({ description: 'The first 22 characters of base64url(SHA-256(key)).' }),
     key: Type.Optional(Type.String({ description: 'The secret, only where the call may show it.' })),
     pool: poolName,
-    state: Type.Unsafe<'free' | 'leased' | 'cooling'>({ type: 'string', enum: ['free', 'leased', 'cooling'] }),
+    state: keyState,
     createdAt: at('When the key entered the pool.'),
     activatedAt: nullable(at('When the key was first activated.')),
     ...life,

@@ -29,7 +29,7 @@ import type { Sweepable } from './sweeper.ts'
 import { type AcquireAnswer, type Waiter, Waiters } from './waiters.ts'
 
 /** How many callers may wait for a key of one pool. */
-export const MAX_WAITING = 10_000
+const MAX_WAITING = 10_000
 /** How long the results of generation, import and batch are kept for retries. */
 export const KEPT_MS = 600_000
 /** How many due deadlines of each kind are applied before a batch. */
