@@ -9,6 +9,7 @@ import type {
   Metadata,
   Policy,
   PoolCounts,
+  ReleaseRequest,
   RenewRequest
 } from './pool/key-pool.ts'
 
@@ -16,46 +17,49 @@ import type {
  * The contract of an engine: whatever fulfils it can stand behind the routes. Verbs take a pool's name, answer with a
  * value or a typed refusal, at once or later, and throw only when the engine is broken. Instants are milliseconds since
  * 1970 by the engine's clock, lengths milliseconds.
+ *
+ * `owner` is whoever a lease belongs to: the lease is taken in that name, and a verb that is given one acts on no lease
+ * of another's, which is 'forbidden'. Without it, leases are everybody's.
  */
 export interface Engine {
-  pools(): Answer<PoolView[]>
-  pool(pool: string): Answer<PoolView | Refusal<'unknown-pool'>>
+  pools(): VerbAnswer<PoolView[]>
+  pool(pool: string): VerbAnswer<PoolView | Refusal<'unknown-pool'>>
   /** Makes a pool, or changes the policy of one: absent members keep their value, or have their default. */
   putPool(
     pool: string,
     policy: Partial<Policy>
-  ): Answer<{ made: boolean; pool: PoolView } | Refusal<'too-many-pools' | 'policy-locked' | 'max-hold-too-short'>>
+  ): VerbAnswer<{ made: boolean; pool: PoolView } | Refusal<'too-many-pools' | 'policy-locked' | 'max-hold-too-short'>>
   /** Ends a pool with all its keys. Its waiters are refused as 'unknown-pool'. */
-  deletePool(pool: string): Answer<'deleted' | Refusal<'unknown-pool'>>
+  deletePool(pool: string): VerbAnswer<'deleted' | Refusal<'unknown-pool'>>
 
   /** New random keys, all or none, with their secrets. A retry gets those that still live. */
   generate(
     pool: string,
     request: { count: number; metadata: Metadata | null },
     retry?: Retry
-  ): Answer<KeyView[] | Delayed | Refusal<'keyspace-exhausted' | 'pool-full' | 'idempotency-key-reused'>>
+  ): VerbAnswer<KeyView[] | Delayed | Refusal<'keyspace-exhausted' | 'pool-full' | 'idempotency-key-reused'>>
   /** Keys from elsewhere, distinct, all or none, with their secrets. A retry gets those that still live. */
   importKeys(
     pool: string,
     keys: readonly KeyImport[],
     retry?: Retry
-  ): Answer<KeyView[] | Delayed | Refusal<'key-exists' | 'key-retired' | 'pool-full' | 'idempotency-key-reused'>>
+  ): VerbAnswer<KeyView[] | Delayed | Refusal<'key-exists' | 'key-retired' | 'pool-full' | 'idempotency-key-reused'>>
   /** A page of keys: one that keeps its state during the whole walk is met at least once. */
   list(
     pool: string,
     request: ListRequest
-  ): Answer<{ keys: KeyView[]; nextCursor: string | null } | Delayed | Refusal<'bad-cursor'>>
-  key(pool: string, id: string, reveal?: boolean): Answer<KeyView | UnknownKey>
-  delete(pool: string, id: string): Answer<'deleted' | UnknownKey>
-  keepAlive(pool: string, id: string): Answer<KeyView | UnknownKey>
-  activate(pool: string, id: string): Answer<{ first: boolean; key: KeyView } | UnknownKey>
-  setMetadata(pool: string, id: string, metadata: Metadata | null): Answer<KeyView | UnknownKey>
+  ): VerbAnswer<{ keys: KeyView[]; nextCursor: string | null } | Delayed | Refusal<'bad-cursor'>>
+  key(pool: string, id: string, reveal?: boolean): VerbAnswer<KeyView | UnknownKey>
+  delete(pool: string, id: string): VerbAnswer<'deleted' | UnknownKey>
+  keepAlive(pool: string, id: string): VerbAnswer<KeyView | UnknownKey>
+  activate(pool: string, id: string): VerbAnswer<{ first: boolean; key: KeyView } | UnknownKey>
+  setMetadata(pool: string, id: string, metadata: Metadata | null): VerbAnswer<KeyView | UnknownKey>
   /** Ends the lease or the cooling of a key, whoever has it; with `fence`, only that lease. */
   unblock(
     pool: string,
     id: string,
     fence?: number
-  ): Answer<'unblocked' | UnknownKey | Refusal<'key-not-leased' | 'lease-lost'>>
+  ): VerbAnswer<'unblocked' | UnknownKey | Refusal<'key-not-leased' | 'lease-lost'>>
 
   /**
    * A lease of a random free key, with its secret. A retry gets the same lease for as long as it lives. `signal` tells that
@@ -65,24 +69,24 @@ export interface Engine {
     pool: string,
     request: AcquireRequest & { waitMs?: number | undefined },
     context?: { readonly retry?: Retry | undefined; readonly signal?: AbortSignal | undefined }
-  ): Answer<
+  ): VerbAnswer<
     | LeaseView
     | Refusal<'unknown-pool' | 'no-free-key' | 'lease-too-long' | 'overloaded' | 'draining' | 'idempotency-key-reused'>
   >
-  lease(pool: string, leaseId: string): Answer<LeaseView | LeaseLost>
+  lease(pool: string, leaseId: string, owner?: string): VerbAnswer<LeaseView | LeaseLost>
   renew(
     pool: string,
     leaseId: string,
     request: RenewRequest
-  ): Answer<LeaseView | LeaseLost | Refusal<'lease-too-long' | 'max-hold-reached'>>
-  release(pool: string, leaseId: string, cooldownMs?: number): Answer<'released' | LeaseLost>
+  ): VerbAnswer<LeaseView | LeaseLost | Refusal<'lease-too-long' | 'max-hold-reached'>>
+  release(pool: string, leaseId: string, request?: ReleaseRequest): VerbAnswer<'released' | LeaseLost>
 
   /** Operations in order, each with the outcome that its own verb would have had. */
   batch(
     pool: string,
     operations: readonly Operation[],
-    retry?: Retry
-  ): Answer<Outcome[] | Delayed | Refusal<'idempotency-key-reused'>>
+    context?: { readonly retry?: Retry | undefined; readonly owner?: string | undefined }
+  ): VerbAnswer<Outcome[] | Delayed | Refusal<'idempotency-key-reused'>>
 
   /** Why the engine can't serve at present, in words; empty where it can. */
   readiness(): string[]
@@ -92,6 +96,10 @@ export interface Engine {
 }
 
 export type Answer<T> = T | Promise<T>
+
+/** What each verb may refuse as besides: the engine still recovers, or can't write at present. Nothing was changed. */
+export type Anytime = Refusal<'not-ready' | 'storage-unavailable'>
+export type VerbAnswer<T> = Answer<T | Anytime>
 
 export interface PoolView {
   name: string
@@ -117,6 +125,8 @@ export interface Retry {
 export interface Refusals {
   'bad-cursor': unknown
   draining: unknown
+  /** The lease is another's. */
+  forbidden: unknown
   'idempotency-key-reused': unknown
   'key-exists': { indexes: number[] }
   'key-not-leased': unknown
@@ -128,9 +138,11 @@ export interface Refusals {
   'max-hold-too-short': unknown
   /** `retryAfterMs`: the time to the earliest end of a lease or cooling, null where none is pending. */
   'no-free-key': { reason: 'pool-empty' | 'all-held'; retryAfterMs: number | null; counts: Counts }
+  'not-ready': unknown
   overloaded: unknown
   'policy-locked': unknown
   'pool-full': unknown
+  'storage-unavailable': unknown
   'too-many-pools': unknown
   'unknown-key': unknown
   'unknown-pool': unknown
@@ -140,7 +152,7 @@ export type Refusal<R extends keyof Refusals = keyof Refusals> = { [K in R]: { r
 export type UnknownKey = Refusal<'unknown-pool' | 'unknown-key'>
 /** Refusals of verbs that may have to wait until due deadlines have been applied. */
 export type Delayed = Refusal<'unknown-pool' | 'draining' | 'overloaded'>
-export type LeaseLost = Refusal<'unknown-pool' | 'lease-lost'>
+export type LeaseLost = Refusal<'unknown-pool' | 'lease-lost' | 'forbidden'>
 
 /** Tells a refusal from any other answer. */
 export function isRefusal<T>(answer: T): answer is Extract<T, { refusal: unknown }> {

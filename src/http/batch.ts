@@ -77,7 +77,7 @@ export function registerBatch(app: App, engine: Engine): void {
     handler: (request, reply) => {
       const { pool } = request.params
       const retry = retryOf(request)
-      return respond(reply, engine.batch(pool, request.body.operations, retry), outcomes => {
+      return respond(reply, engine.batch(pool, request.body.operations, { retry }), outcomes => {
         if (retry === undefined) releaseUnlessWritten(reply, engine, pool, acquired(outcomes))
         reply.send({ results: outcomes.map(outcome => wireOutcome(outcome, pool, request.id)) })
       })

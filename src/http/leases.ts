@@ -123,7 +123,7 @@ export function registerLeases(app: App, engine: Engine): void {
     },
     handler: (request, reply) => {
       const { pool, leaseId } = request.params
-      return respond(reply, engine.release(pool, leaseId, request.query.cooldownMs), () => reply.code(204).send())
+      return respond(reply, engine.release(pool, leaseId, request.query), () => reply.code(204).send())
     }
   })
 }

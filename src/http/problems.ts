@@ -16,6 +16,16 @@ export const PROBLEMS = {
     'The request is malformed',
     'The request is not HTTP, not JSON, or not what the call takes. `errors` names each place, at most 20. Correct it; repeating the same request gives the same answer.'
   ),
+  unauthorized: kind(
+    401,
+    'A token is needed',
+    'The call needs a token that the server knows: send it as `Authorization: Bearer <token>`.'
+  ),
+  forbidden: kind(
+    403,
+    'The token may not do this',
+    "The token's role or pools do not cover the call, or the lease belongs to another token."
+  ),
   'not-found': kind(
     404,
     'There is no such route',
@@ -99,6 +109,11 @@ export const PROBLEMS = {
     503,
     'Too many callers wait',
     'At most 10,000 callers wait per pool. Nothing was changed; try again later.'
+  ),
+  'storage-unavailable': kind(
+    503,
+    'The storage can not be written',
+    'Nothing was changed, and reads go on. `/readyz` says why; the server writes again by itself when the fault is gone. Try again later.'
   ),
   draining: kind(
     503,

@@ -31,6 +31,7 @@ const ANSWERS = {
   'max-hold-too-short': () =>
     invalid({ in: 'body', pointer: '/maxHoldMs', detail: 'must be null or at least leaseMs' }),
   draining: () => ({ code: 'draining', detail: 'The server is stopping; nothing was changed.' }),
+  forbidden: () => ({ code: 'forbidden', detail: 'The lease belongs to another token.' }),
   'idempotency-key-reused': () => ({
     code: 'idempotency-key-reused',
     detail: 'This Idempotency-Key came with a different request before.'
@@ -68,6 +69,7 @@ const ANSWERS = {
     members: { reason, ...(retryAfterMs === null ? {} : { retryAfterMs }), counts },
     retryAfterMs
   }),
+  'not-ready': () => ({ code: 'not-ready', detail: 'The server still recovers; nothing was changed.' }),
   overloaded: () => ({
     code: 'overloaded',
     detail: 'Too many callers wait for a key of this pool; nothing was changed.'
@@ -77,6 +79,10 @@ const ANSWERS = {
     detail: 'alphabet, length and prefix can not change while the pool has a living or retired key.'
   }),
   'pool-full': () => ({ code: 'pool-full', detail: 'Nothing was added: the pool would pass its maxKeys.' }),
+  'storage-unavailable': () => ({
+    code: 'storage-unavailable',
+    detail: 'The storage can not be written at present; nothing was changed.'
+  }),
   'too-many-pools': () => ({ code: 'too-many-pools', detail: 'No pool was made: there are 1,000 already.' }),
   'unknown-key': () => ({ code: 'unknown-key', detail: 'No living key of this pool has this id.' }),
   'unknown-pool': () => ({ code: 'unknown-pool', detail: 'No pool has this name.' })

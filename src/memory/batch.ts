@@ -1,25 +1,26 @@
 import { isRefusal, type Operation, type Outcome, type Refusal } from '../engine.ts'
-import type { KeyView, LeaseView } from '../pool/key-pool.ts'
+import type { AcquireRequest, KeyView, LeaseView, ReleaseRequest, RenewRequest } from '../pool/key-pool.ts'
 
 /** What a batch asks of a pool. */
 export interface BatchVerbs {
-  tryAcquire(request: { leaseMs?: number | undefined; holder?: string | undefined }): LeaseView | Refusal
-  renew(lease: string, request: { leaseMs?: number | undefined; keepAlive?: boolean | undefined }): LeaseView | Refusal
-  release(lease: string, cooldownMs?: number): 'released' | Refusal
+  tryAcquire(request: AcquireRequest): LeaseView | Refusal
+  renew(lease: string, request: RenewRequest): LeaseView | Refusal
+  release(lease: string, request: ReleaseRequest): 'released' | Refusal
   keepAlive(id: string): KeyView | Refusal
   activate(id: string): { first: boolean; key: KeyView } | Refusal
   delete(id: string): 'deleted' | Refusal
   unblock(id: string, fence?: number): 'unblocked' | Refusal
 }
 
-export function operate(pool: BatchVerbs, operation: Operation): Outcome {
+/** Applies an operation, on leases as `owner` where given. */
+export function operate(pool: BatchVerbs, operation: Operation, owner: string | undefined): Outcome {
   switch (operation.op) {
     case 'acquire':
-      return { op: 'acquire', value: pool.tryAcquire(operation) }
+      return { op: 'acquire', value: pool.tryAcquire({ ...operation, owner }) }
     case 'renew':
-      return { op: 'renew', value: pool.renew(operation.lease, operation) }
+      return { op: 'renew', value: pool.renew(operation.lease, { ...operation, owner }) }
     case 'release':
-      return { op: 'release', value: done(pool.release(operation.lease, operation.cooldownMs)) }
+      return { op: 'release', value: done(pool.release(operation.lease, { ...operation, owner })) }
     case 'keepAlive':
       return { op: 'keepAlive', value: pool.keepAlive(operation.id) }
     case 'activate': {

@@ -21,6 +21,7 @@ import {
   type Metadata,
   type Policy,
   type Random,
+  type ReleaseRequest,
   type RenewRequest
 } from '../pool/key-pool.ts'
 import { type BatchVerbs, type KeptOutcome, keepOutcome, operate, replayOutcome } from './batch.ts'
@@ -73,7 +74,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   readonly #keys: KeyPool
   readonly #wake: (pool: Sweepable) => void
   readonly #waiters = new Waiters()
-  readonly #leases = new Retries<string>(leaseId => this.#keys.lease(leaseId) === 'lease-lost')
+  readonly #leases = new Retries<string>(leaseId => typeof this.#keys.lease(leaseId) === 'string')
   readonly #results: Retries<KeptResult>
   readonly #incarnation: number
   /** During a batch, the instant at which all of it happens. */
@@ -187,24 +188,24 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     return outcome === 'lease-too-long' ? { refusal: outcome } : this.#noFreeKey()
   }
 
-  lease(leaseId: string): LeaseView | Refusal<'lease-lost'> {
-    return this.#answer(this.#keys.lease(leaseId))
+  lease(leaseId: string, owner?: string): LeaseView | Refusal<'lease-lost' | 'forbidden'> {
+    return this.#answer(this.#keys.lease(leaseId, { owner }))
   }
 
   renew(
     leaseId: string,
     request: RenewRequest
-  ): LeaseView | Refusal<'lease-lost' | 'lease-too-long' | 'max-hold-reached'> {
+  ): LeaseView | Refusal<'lease-lost' | 'forbidden' | 'lease-too-long' | 'max-hold-reached'> {
     return this.#answer(this.#keys.renew(leaseId, request))
   }
 
-  release(leaseId: string, cooldownMs?: number): 'released' | Refusal<'lease-lost'> {
-    const outcome = this.#keys.release(leaseId, cooldownMs)
+  release(leaseId: string, request?: ReleaseRequest): 'released' | Refusal<'lease-lost' | 'forbidden'> {
+    const outcome = this.#keys.release(leaseId, request)
     return outcome === 'released' ? this.#tended(outcome) : this.#answer(outcome)
   }
 
   runningLease(leaseId: string, reveal: boolean): LeaseView | null {
-    const lease = this.#keys.lease(leaseId, reveal)
+    const lease = this.#keys.lease(leaseId, { reveal })
     return typeof lease === 'string' ? null : lease
   }
 
@@ -213,12 +214,15 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     return typeof key === 'string' ? null : key
   }
 
-  batch(operations: readonly Operation[], retry?: Retry): ReturnType<Engine['batch']> {
+  batch(
+    operations: readonly Operation[],
+    { retry, owner }: { readonly retry?: Retry | undefined; readonly owner?: string | undefined } = {}
+  ): ReturnType<Engine['batch']> {
     const replay: Replay<Outcome[], KeptResult> = {
       keep: outcomes => ({ result: this.#kept({ outcomes: outcomes.map(keepOutcome) }), weight: outcomes.length }),
       again: ({ outcomes }) => outcomes.map(outcome => replayOutcome(this, outcome))
     }
-    return this.#once('batch', retry, replay, () => this.#onceCaughtUp(() => this.#operateAll(operations)))
+    return this.#once('batch', retry, replay, () => this.#onceCaughtUp(() => this.#operateAll(operations, owner)))
   }
 
   /** Nothing is swept any more: also refuses the verbs that wait for that. */
@@ -281,13 +285,13 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     waiter.answer(this.#noFreeKey())
   }
 
-  #operateAll(operations: readonly Operation[]): Outcome[] | 'behind' {
+  #operateAll(operations: readonly Operation[], owner: string | undefined): Outcome[] | 'behind' {
     // One instant: what was not due when the batch began is not during it, so no operation finds the sweep behind.
     this.#instant = this.#clock.now()
     try {
       if (this.#keys.sweep(APPLIED_PER_CALL)) return 'behind'
       this.#serve()
-      return operations.map(operation => operate(this, operation))
+      return operations.map(operation => operate(this, operation, owner))
     } finally {
       this.#instant = undefined
     }

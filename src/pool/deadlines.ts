@@ -86,6 +86,7 @@ export class Deadlines {
     if (this.#ring.stateOf(slot) === 'leased') {
       this.#records.set(slot, FENCE, 0)
       this.#ring.forgetHolder(slot)
+      this.#ring.setOwner(slot, undefined)
     }
     this.#ring.move(slot, 'free')
   }

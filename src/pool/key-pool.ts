@@ -50,6 +50,15 @@ export interface AcquireRequest {
   leaseMs?: number | undefined
   /** Who holds it, for people to read. */
   holder?: string | undefined
+  /** Whose lease it is: verbs that are given another owner refuse it. Everybody's where absent. */
+  owner?: string | undefined
+}
+
+export interface LeaseRequest {
+  /** Also the secret. */
+  reveal?: boolean | undefined
+  /** Only where the lease is this one's, or everybody's; else 'forbidden'. */
+  owner?: string | undefined
 }
 
 export interface RenewRequest {
@@ -57,6 +66,15 @@ export interface RenewRequest {
   leaseMs?: number | undefined
   /** Also keep the key alive. */
   keepAlive?: boolean | undefined
+  /** As in LeaseRequest. */
+  owner?: string | undefined
+}
+
+export interface ReleaseRequest {
+  /** For so long the key is not served: 0 … 86,400,000, 0 where absent. */
+  cooldownMs?: number | undefined
+  /** As in LeaseRequest. */
+  owner?: string | undefined
 }
 
 export interface KeyImport {
@@ -300,7 +318,7 @@ export class KeyPool {
    * A lease of a free key, with its secret. Each free key is equally likely; of those whose hold ended a moment ago,
    * once the sweep has met them.
    */
-  acquire({ leaseMs = this.#policy.leaseMs, holder }: AcquireRequest = {}):
+  acquire({ leaseMs = this.#policy.leaseMs, holder, owner }: AcquireRequest = {}):
     LeaseView | 'no-free-key' | 'lease-too-long' | 'behind' {
     if (!this.allowsLease(leaseMs)) return 'lease-too-long'
     const now = this.#clock()
@@ -309,7 +327,7 @@ export class KeyPool {
       // Where nothing is due, all that are left are alive: the next pick is the last.
       if (picked >= APPLIED_PER_VERB && this.#deadlines.isBehind(now)) return 'behind'
       const slot = this.#ring.at('free', this.#random.below(this.#ring.count('free')))
-      if (this.#deadlines.isAlive(slot, now)) return this.#grant(slot, leaseMs, holder, now)
+      if (this.#deadlines.isAlive(slot, now)) return this.#grant(slot, leaseMs, { holder, owner }, now)
       // Its life ended, and the sweep has not come by yet.
       this.#deadlines.remove(slot, true)
     }
@@ -322,23 +340,26 @@ export class KeyPool {
     return leaseMs <= this.#policy.leaseMs
   }
 
-  /** A running lease, with its secret if `reveal`. */
-  lease(leaseId: string, reveal = false): LeaseView | 'lease-lost' {
+  /** A running lease. */
+  lease(leaseId: string, { reveal = false, owner }: LeaseRequest = {}): LeaseView | 'lease-lost' | 'forbidden' {
     const now = this.#clock()
     const slot = this.#findLease(leaseId, now)
-    return slot === undefined ? 'lease-lost' : viewLease(this.#ring, slot, now, longestHold(this.#policy), reveal)
+    if (slot === undefined) return 'lease-lost'
+    if (!this.#ring.isOwnedBy(slot, owner)) return 'forbidden'
+    return viewLease(this.#ring, slot, now, longestHold(this.#policy), reveal)
   }
 
   /** Moves a lease's deadline later, to max(present, min(now + leaseMs, acquiredAt + the longest hold)). */
   renew(
     leaseId: string,
-    { leaseMs, keepAlive = false }: RenewRequest = {}
-  ): LeaseView | 'lease-lost' | 'lease-too-long' | 'max-hold-reached' {
+    { leaseMs, keepAlive = false, owner }: RenewRequest = {}
+  ): LeaseView | 'lease-lost' | 'forbidden' | 'lease-too-long' | 'max-hold-reached' {
     if (leaseMs !== undefined && !this.allowsLease(leaseMs)) return 'lease-too-long'
     const now = this.#clock()
     this.#deadlines.apply(now, APPLIED_PER_VERB)
     const slot = this.#findLease(leaseId, now)
     if (slot === undefined) return 'lease-lost'
+    if (!this.#ring.isOwnedBy(slot, owner)) return 'forbidden'
     const until = this.#records.get(slot, UNTIL)
     const last = this.#records.get(slot, ACQUIRED_AT) + longestHold(this.#policy)
     if (until >= last) return 'max-hold-reached'
@@ -352,7 +373,7 @@ export class KeyPool {
    * Ends a lease early; for `cooldownMs` the key is not served then. Repeating it is 'released' again, and changes
    * nothing, until somebody else leases the key.
    */
-  release(leaseId: string, cooldownMs = 0): 'released' | 'lease-lost' {
+  release(leaseId: string, { cooldownMs = 0, owner }: ReleaseRequest = {}): 'released' | 'lease-lost' | 'forbidden' {
     if (cooldownMs !== 0) assertLength('cooldownMs', cooldownMs, 0, MAX_COOLDOWN_MS)
     const now = this.#clock()
     this.#deadlines.apply(now, APPLIED_PER_VERB)
@@ -360,6 +381,7 @@ export class KeyPool {
     const slot = named && this.#deadlines.find(named.keyId, now)
     // A fence is forgotten when its lease ends otherwise, so one that is remembered for a key not leased was released.
     if (slot === undefined || this.#records.get(slot, FENCE) !== named?.fence) return 'lease-lost'
+    if (!this.#ring.isOwnedBy(slot, owner)) return 'forbidden'
     if (this.#ring.stateOf(slot) !== 'leased') return 'released'
     this.#ring.forgetHolder(slot)
     this.#records.set(slot, HOLD_MS, cooldownMs)
@@ -424,12 +446,13 @@ export class KeyPool {
     this.#deadlines.live(slot, keepAliveMs === null ? Infinity : now + keepAliveMs)
   }
 
-  #grant(slot: number, leaseMs: number, holder: string | undefined, now: number): LeaseView {
+  #grant(slot: number, leaseMs: number, { holder, owner }: AcquireRequest, now: number): LeaseView {
     this.#ring.move(slot, 'leased')
     this.#records.set(slot, ACQUIRED_AT, now)
     this.#records.set(slot, FENCE, ++this.#fence)
     this.#records.set(slot, HOLD_MS, leaseMs)
     if (holder !== undefined) this.#ring.holders.set(slot, holder)
+    this.#ring.setOwner(slot, owner)
     this.#deadlines.hold(slot, now + leaseMs)
     return viewLease(this.#ring, slot, now, longestHold(this.#policy), true)
   }

@@ -26,6 +26,8 @@ export class Keyring {
   /** Rarely set, so each takes memory only where it is. */
   readonly metadata: Column<Metadata | undefined> = new ObjectColumn()
   readonly holders: Column<string | undefined> = new StringColumn()
+  /** Of the present lease, or of the last one for as long as its fence is known. */
+  readonly #owners: Column<string | undefined> = new StringColumn()
   /** 0: not activated. */
   readonly activatedAt: Column<number> = new Float64Column()
   readonly #index = new GrowingMap<string, number>(idBits)
@@ -119,6 +121,7 @@ export class Keyring {
     this.#ids.set(slot, undefined)
     this.#secrets.erase(slot)
     this.forgetHolder(slot)
+    this.setOwner(slot, undefined)
     if (this.metadata.get(slot) !== undefined) this.metadata.set(slot, undefined)
     if (this.activatedAt.get(slot) !== 0) this.activatedAt.set(slot, 0)
     this.records.close(slot)
@@ -126,6 +129,16 @@ export class Keyring {
 
   forgetHolder(slot: number): void {
     if (this.holders.get(slot) !== undefined) this.holders.set(slot, undefined)
+  }
+
+  setOwner(slot: number, owner: string | undefined): void {
+    if (this.#owners.get(slot) !== owner) this.#owners.set(slot, owner)
+  }
+
+  /** Whether somebody, or anybody where undefined, may act on the lease of a key: one without an owner is everybody's. */
+  isOwnedBy(slot: number, owner: string | undefined): boolean {
+    const its = this.#owners.get(slot)
+    return owner === undefined || its === undefined || its === owner
   }
 
   /** From now on keys of another length are to be expected. None may live. */

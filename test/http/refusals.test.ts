@@ -13,6 +13,7 @@ const LIST = { errors: [{ in: 'query', pointer: '/cursor' }] }
 const REFUSALS: { [R in keyof Refusals]: { refusal: Refusal<R>; code: Code; members?: object } } = {
   'bad-cursor': { refusal: { refusal: 'bad-cursor' }, code: 'invalid-request', members: LIST },
   draining: { refusal: { refusal: 'draining' }, code: 'draining' },
+  forbidden: { refusal: { refusal: 'forbidden' }, code: 'forbidden' },
   'idempotency-key-reused': { refusal: { refusal: 'idempotency-key-reused' }, code: 'idempotency-key-reused' },
   'key-exists': {
     refusal: { refusal: 'key-exists', indexes: [1, 2] },
@@ -43,9 +44,11 @@ const REFUSALS: { [R in keyof Refusals]: { refusal: Refusal<R>; code: Code; memb
     code: 'no-free-key',
     members: { reason: 'all-held', retryAfterMs: 5, counts: COUNTS }
   },
+  'not-ready': { refusal: { refusal: 'not-ready' }, code: 'not-ready' },
   overloaded: { refusal: { refusal: 'overloaded' }, code: 'overloaded' },
   'policy-locked': { refusal: { refusal: 'policy-locked' }, code: 'policy-locked' },
   'pool-full': { refusal: { refusal: 'pool-full' }, code: 'pool-full' },
+  'storage-unavailable': { refusal: { refusal: 'storage-unavailable' }, code: 'storage-unavailable' },
   'too-many-pools': { refusal: { refusal: 'too-many-pools' }, code: 'too-many-pools' },
   'unknown-key': { refusal: { refusal: 'unknown-key' }, code: 'unknown-key' },
   'unknown-pool': { refusal: { refusal: 'unknown-pool' }, code: 'unknown-pool' }

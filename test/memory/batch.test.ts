@@ -49,12 +49,12 @@ t.test('each operation is the verb of its name', async t => {
     { op: 'unblock', id: ID, fence: 5 }
   ]
   for (const operation of operations) {
-    t.match(operate(pool, operation), { op: operation.op, value: { refusal: 'unknown-key' } })
+    t.match(operate(pool, operation, 'me'), { op: operation.op, value: { refusal: 'unknown-key' } })
   }
   t.match(asked, [
-    ['tryAcquire', { leaseMs: 100, holder: 'a' }],
-    ['renew', 'l', { leaseMs: 200, keepAlive: true }],
-    ['release', 'l', 3],
+    ['tryAcquire', { leaseMs: 100, holder: 'a', owner: 'me' }],
+    ['renew', 'l', { leaseMs: 200, keepAlive: true, owner: 'me' }],
+    ['release', 'l', { cooldownMs: 3, owner: 'me' }],
     ['keepAlive', ID],
     ['activate', ID],
     ['delete', ID],
@@ -169,15 +169,15 @@ t.test('a retry gets the recorded outcomes, and what they name as it is now', as
     { op: 'release', lease: `${ID}.1` },
     { op: 'unblock', id: ID }
   ]
-  const first = await granted(engine.batch(POOL, operations, retry))
+  const first = await granted(engine.batch(POOL, operations, { retry }))
   const [one, two] = first.map(({ value }) => value)
   if (!one || typeof one !== 'object' || !('keyId' in one)) throw new Error('leased')
   if (!two || typeof two !== 'object' || !('keyId' in two)) throw new Error('leased')
-  t.strictSame(await engine.batch(POOL, operations, retry), first, 'also refusals of operations are recorded')
+  t.strictSame(await engine.batch(POOL, operations, { retry }), first, 'also refusals of operations are recorded')
 
   clock.advance(1000)
   await granted(engine.release(POOL, one.id))
-  const again = await granted(engine.batch(POOL, operations, retry))
+  const again = await granted(engine.batch(POOL, operations, { retry }))
   t.equal(again[0]?.value, null, 'the lease has ended')
   t.match(again[1], { op: 'acquire', value: { id: two.id, expiresInMs: LEASE_MS - 1000, key: two.key } })
   t.strictSame(again[2], first[2])
@@ -186,7 +186,7 @@ t.test('a retry gets the recorded outcomes, and what they name as it is now', as
   t.match(await engine.pool(POOL), { counts: { leased: 1, free: 1 } }, 'nothing was done again')
 
   for (const { id } of [a, b] as { id: string }[]) await granted(engine.delete(POOL, id))
-  const last = await granted(engine.batch(POOL, operations, retry))
+  const last = await granted(engine.batch(POOL, operations, { retry }))
   t.strictSame(
     last.slice(0, 5).map(({ value }) => (isRefusal(value) ? 'refused' : value)),
     [null, null, 'refused', null, null]
@@ -200,8 +200,8 @@ t.test('a retry of a renewal gets the lease without its secret', async t => {
   const lease = await granted(engine.acquire(POOL, {}))
   const retry = { scope: 'r', fingerprint: 'the same' }
   const operations: Operation[] = [{ op: 'renew', lease: lease.id, leaseMs: 30_000 }]
-  const [first] = await granted(engine.batch(POOL, operations, retry))
-  const [again] = await granted(engine.batch(POOL, operations, retry))
+  const [first] = await granted(engine.batch(POOL, operations, { retry }))
+  const [again] = await granted(engine.batch(POOL, operations, { retry }))
   t.strictSame(again, first)
   t.notOk('key' in (again?.value as object))
 })

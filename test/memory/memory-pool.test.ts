@@ -315,14 +315,17 @@ t.test('results are kept ten minutes, not longer', async t => {
   t.equal(KEPT_MS, 10 * 60_000)
   await granted(engine.putPool(POOL, { keepAliveMs: null }))
   const generated = await granted(engine.generate(POOL, { count: 1, metadata: null }, retry('r')))
-  const batched = await granted(engine.batch(POOL, [{ op: 'delete', id: 'unknown' }], retry('r')))
+  const batched = await granted(engine.batch(POOL, [{ op: 'delete', id: 'unknown' }], { retry: retry('r') }))
   clock.advance(KEPT_MS - 1)
   t.strictSame(await engine.generate(POOL, { count: 1, metadata: null }, retry('r')), generated)
-  t.strictSame(await engine.batch(POOL, [{ op: 'delete', id: 'unknown' }], retry('r')), batched)
-  t.equal(await refusalOf(engine.batch(POOL, [{ op: 'acquire' }], retry('r', 'new'))), 'idempotency-key-reused')
+  t.strictSame(await engine.batch(POOL, [{ op: 'delete', id: 'unknown' }], { retry: retry('r') }), batched)
+  t.equal(
+    await refusalOf(engine.batch(POOL, [{ op: 'acquire' }], { retry: retry('r', 'new') })),
+    'idempotency-key-reused'
+  )
   clock.advance(1)
   t.not((await granted(engine.generate(POOL, { count: 1, metadata: null }, retry('r'))))[0]?.id, generated[0]?.id)
-  t.match(await engine.batch(POOL, [{ op: 'acquire' }], retry('r', 'new')), [
+  t.match(await engine.batch(POOL, [{ op: 'acquire' }], { retry: retry('r', 'new') }), [
     { op: 'acquire', value: { fence: Number } }
   ])
 })
@@ -345,8 +348,8 @@ t.test('the same Idempotency-Key is another one for another pool or call', async
   await granted(engine.generate('other', { count: 1, metadata: null }, retry('r', 'b')))
   await granted(engine.acquire(POOL, {}, { retry: retry('r', 'c') }))
   await granted(engine.acquire('other', {}, { retry: retry('r', 'd') }))
-  await granted(engine.batch(POOL, [{ op: 'acquire' }], retry('r', 'e')))
-  await granted(engine.batch('other', [{ op: 'acquire' }], retry('r', 'f')))
+  await granted(engine.batch(POOL, [{ op: 'acquire' }], { retry: retry('r', 'e') }))
+  await granted(engine.batch('other', [{ op: 'acquire' }], { retry: retry('r', 'f') }))
   t.match(await engine.pools(), [{ counts: { total: 1, leased: 1 } }, { counts: { total: 1, leased: 1 } }])
 })
 

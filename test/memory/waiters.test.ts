@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { isRefusal, type LeaseView } from '../../src/engine.ts'
+import { type Engine, isRefusal, type LeaseView } from '../../src/engine.ts'
 import { MemoryEngine } from '../../src/memory/engine.ts'
 import { type AcquireAnswer, type Waiter, Waiters } from '../../src/memory/waiters.ts'
 import { byNow, createEngine, generate, granted, refusalOf, turns } from '../support/create-engine.ts'
@@ -85,7 +85,7 @@ const ways: { way: string; keys: number; free: (tools: Tools) => unknown }[] = [
     way: 'a key whose cooling ends',
     keys: 1,
     free: ({ engine, clock, leaseId }) => {
-      void engine.release(POOL, leaseId, 5000)
+      void engine.release(POOL, leaseId, { cooldownMs: 5000 })
       clock.advance(5000)
     }
   },
@@ -94,7 +94,7 @@ const ways: { way: string; keys: number; free: (tools: Tools) => unknown }[] = [
     way: 'a key whose cooling is ended',
     keys: 1,
     free: ({ engine, id, leaseId }) => {
-      void engine.release(POOL, leaseId, LEASE_MS)
+      void engine.release(POOL, leaseId, { cooldownMs: LEASE_MS })
       void engine.unblock(POOL, id)
     }
   },
@@ -323,7 +323,7 @@ t.test('a refusal says why, and when to try again', async t => {
     retryAfterMs: LEASE_MS - 1000,
     counts: { total: 3, free: 0, leased: 3, cooling: 0, retired: 0, waiting: 0 }
   })
-  await granted(engine.release(POOL, lease.id, 500))
+  await granted(engine.release(POOL, lease.id, { cooldownMs: 500 }))
   t.match(await engine.acquire(POOL, {}), { reason: 'all-held', retryAfterMs: 500, counts: { leased: 2, cooling: 1 } })
 })
 
@@ -407,7 +407,7 @@ type Step = { act: 'wait' | 'ask' | 'leave' | 'generate' | 'pass' | 'stall' | En
 type Ending = 'release' | 'cool' | 'unblock' | 'delete'
 
 interface Caller {
-  answer: AcquireAnswer | undefined
+  answer: Awaited<ReturnType<Engine['acquire']>> | undefined
   patientUntil: number
   left: boolean
   controller: AbortController
@@ -463,7 +463,7 @@ async function play(steps: readonly Step[]): Promise<void> {
     }
     if (lease === undefined) return
     if (act === 'release') await engine.release(POOL, lease.id)
-    if (act === 'cool') await engine.release(POOL, lease.id, 70)
+    if (act === 'cool') await engine.release(POOL, lease.id, { cooldownMs: 70 })
     if (act === 'unblock') await engine.unblock(POOL, lease.keyId)
     if (act === 'delete') await engine.delete(POOL, lease.keyId)
     if (act === 'renew') await engine.renew(POOL, lease.id, { keepAlive: true })

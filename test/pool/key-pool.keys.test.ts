@@ -144,7 +144,7 @@ t.test('list', async t => {
     const { pool } = createPool()
     const ids = new Set(granted(pool.generate(5)).map(({ id }) => id))
     granted(pool.acquire())
-    pool.release(granted(pool.acquire()).id, 1000)
+    pool.release(granted(pool.acquire()).id, { cooldownMs: 1000 })
     const met: string[] = []
     let cursor: string | undefined
     do {
@@ -161,7 +161,7 @@ t.test('list', async t => {
     const { pool } = createPool()
     granted(pool.generate(4))
     const lease = granted(pool.acquire())
-    pool.release(granted(pool.acquire()).id, 1000)
+    pool.release(granted(pool.acquire()).id, { cooldownMs: 1000 })
     t.equal(granted(pool.list({ state: 'free', limit: 10 })).keys.length, 2)
     t.match(pool.list({ state: 'leased', limit: 10 }), {
       keys: [{ id: lease.keyId, state: 'leased' }],

@@ -66,7 +66,7 @@ t.test('acquire', async t => {
 
   t.test('a cooling key is not lent', async t => {
     const { pool, clock, lease } = createLease()
-    pool.release(lease.id, 500)
+    pool.release(lease.id, { cooldownMs: 500 })
     clock.advance(499)
     t.equal(pool.acquire(), 'no-free-key')
     clock.advance(1)
@@ -80,7 +80,7 @@ t.test('lease', async t => {
     clock.advance(10)
     const { key: secret, ...shown } = { ...lease, expiresInMs: LEASE_MS - 10, keepAliveInMs: KEEP_ALIVE_MS - 10 }
     t.strictSame(pool.lease(lease.id), shown)
-    t.strictSame(pool.lease(lease.id, true), { ...shown, key: secret })
+    t.strictSame(pool.lease(lease.id, { reveal: true }), { ...shown, key: secret })
     t.equal(secret, key.key)
   })
 
@@ -99,7 +99,7 @@ t.test('lease', async t => {
   t.test('is lost when its key is released, unblocked, deleted or retired', async t => {
     for (const end of ['release', 'unblock', 'delete', 'retire']) {
       const { pool, clock, key, lease } = createLease({ leaseMs: 2 * KEEP_ALIVE_MS })
-      if (end === 'release') pool.release(lease.id, 100)
+      if (end === 'release') pool.release(lease.id, { cooldownMs: 100 })
       else if (end === 'unblock') pool.unblock(key.id)
       else if (end === 'delete') pool.delete(key.id)
       else clock.advance(KEEP_ALIVE_MS)
@@ -175,14 +175,14 @@ t.test('release', async t => {
 
   t.test('twice is released twice while nobody else has leased the key, and changes nothing', async t => {
     const { pool, clock, key, lease } = createLease()
-    t.equal(pool.release(lease.id, 1000), 'released')
+    t.equal(pool.release(lease.id, { cooldownMs: 1000 }), 'released')
     const cooling = granted(pool.get(key.id))
     t.equal(cooling.state, 'cooling')
     t.equal(pool.release(lease.id), 'released')
-    t.equal(pool.release(lease.id, 5000), 'released')
+    t.equal(pool.release(lease.id, { cooldownMs: 5000 }), 'released')
     t.strictSame(pool.get(key.id), cooling)
     clock.advance(1000)
-    t.equal(pool.release(lease.id, 5000), 'released')
+    t.equal(pool.release(lease.id, { cooldownMs: 5000 }), 'released')
     t.match(pool.get(key.id), { state: 'free' })
     granted(pool.acquire())
     t.equal(pool.release(lease.id), 'lease-lost')
@@ -211,7 +211,7 @@ t.test('release', async t => {
 
   t.test('lets the key cool for as long as asked, not shorter and not longer', async t => {
     const { pool, clock, key, lease } = createLease()
-    pool.release(lease.id, 500)
+    pool.release(lease.id, { cooldownMs: 500 })
     t.match(pool.get(key.id), { state: 'cooling', coolingUntil: clock.now() + 500, coolingInMs: 500, lease: null })
     clock.advance(499)
     t.match(pool.get(key.id), { state: 'cooling', coolingInMs: 1 })
@@ -224,10 +224,10 @@ t.test('release', async t => {
     const { pool, lease } = createLease()
     for (const cooldownMs of [-1, 0.5, NaN, 86_400_001])
       t.throws(
-        () => pool.release(lease.id, cooldownMs),
+        () => pool.release(lease.id, { cooldownMs }),
         /cooldownMs must be an integer of at least 0 and at most 86400000/
       )
-    t.equal(pool.release(lease.id, 86_400_000), 'released')
+    t.equal(pool.release(lease.id, { cooldownMs: 86_400_000 }), 'released')
   })
 })
 
@@ -250,7 +250,7 @@ t.test('unblock', async t => {
 
   t.test('ends a cooling', async t => {
     const { pool, key, lease } = createLease()
-    pool.release(lease.id, 500)
+    pool.release(lease.id, { cooldownMs: 500 })
     t.equal(pool.unblock(key.id), 'unblocked')
     t.match(pool.acquire(), { keyId: key.id })
   })
@@ -279,7 +279,7 @@ t.test('nextFreeInMs', async t => {
     t.equal(pool.nextFreeInMs(), null)
     granted(pool.acquire({ leaseMs: 5000 }))
     t.equal(pool.nextFreeInMs(), 5000)
-    pool.release(granted(pool.acquire()).id, 3000)
+    pool.release(granted(pool.acquire()).id, { cooldownMs: 3000 })
     t.equal(pool.nextFreeInMs(), 3000)
     clock.advance(2999)
     t.equal(pool.nextFreeInMs(), 1)
@@ -331,4 +331,31 @@ t.test('nextFreeInMs', async t => {
     clock.advance(LEASE_MS)
     t.equal(pool.nextFreeInMs(), null)
   })
+})
+
+t.test("nobody acts on another owner's lease, and everybody on one without an owner", async t => {
+  const { pool } = createPool()
+  pool.generate(2)
+  const hers = granted(pool.acquire({ owner: 'a' }))
+  const anyones = granted(pool.acquire())
+
+  t.equal(pool.lease(hers.id, { owner: 'b' }), 'forbidden')
+  t.equal(pool.renew(hers.id, { owner: 'b' }), 'forbidden')
+  t.equal(pool.release(hers.id, { owner: 'b' }), 'forbidden')
+  for (const owner of ['a', undefined]) t.match(pool.lease(hers.id, { owner }), { id: hers.id })
+  t.match(pool.lease(anyones.id, { owner: 'b' }), { id: anyones.id })
+
+  t.equal(pool.release(hers.id, { owner: 'a' }), 'released')
+  t.equal(pool.release(hers.id, { owner: 'b' }), 'forbidden', 'also once it is released')
+  t.equal(pool.release(hers.id, { owner: 'a' }), 'released')
+})
+
+t.test('the next lease of a key is its own owner’s', async t => {
+  const { pool, clock } = createPool()
+  pool.generate(1)
+  const first = granted(pool.acquire({ owner: 'a' }))
+  clock.advance(LEASE_MS)
+  t.equal(pool.release(first.id, { owner: 'b' }), 'lease-lost')
+  const second = granted(pool.acquire())
+  t.equal(pool.release(second.id, { owner: 'b' }), 'released')
 })

@@ -225,7 +225,7 @@ class Pair {
       case 'lease': {
         const { keyId, fence } = this.#leaseAt(step.nth)
         const id = `${keyId}.${fence + { right: 0, before: -1, after: 1 }[step.fence]}`
-        return same(pool.lease(id, step.reveal), naive.lease(id, step.reveal))
+        return same(pool.lease(id, { reveal: step.reveal }), naive.lease(id, step.reveal))
       }
       case 'list':
         return this.#list(step.state, step.limit)
@@ -267,7 +267,7 @@ class Pair {
     for (const key of this.#keys) same(this.#pool.get(keyId(key), true), this.#naive.get(keyId(key), true))
     const holders = new Map<string, string>()
     for (const { id, keyId } of this.#leases) {
-      const lease = this.#pool.lease(id, true)
+      const lease = this.#pool.lease(id, { reveal: true })
       same(lease, this.#naive.lease(id, true))
       if (lease === 'lease-lost') continue
       ok(!holders.has(keyId), `${id} and ${holders.get(keyId)} both run`)
@@ -302,7 +302,7 @@ class Pair {
   }
 
   #release(leaseId: string, cooldownMs: number): void {
-    same(this.#pool.release(leaseId, cooldownMs), this.#naive.release(leaseId, cooldownMs))
+    same(this.#pool.release(leaseId, { cooldownMs }), this.#naive.release(leaseId, cooldownMs))
   }
 
   #keepAlive(id: string): void {

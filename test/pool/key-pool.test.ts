@@ -126,7 +126,7 @@ t.test('counts', async t => {
     const { pool, clock } = createPool()
     granted(pool.generate(5))
     granted(pool.acquire())
-    pool.release(granted(pool.acquire()).id, 1000)
+    pool.release(granted(pool.acquire()).id, { cooldownMs: 1000 })
     t.strictSame(pool.counts(), { total: 5, free: 3, leased: 1, cooling: 1, retired: 0 })
     clock.advance(KEEP_ALIVE_MS)
     t.strictSame(pool.counts(), { total: 0, free: 0, leased: 0, cooling: 0, retired: 5 })

@@ -130,7 +130,7 @@ class Measured {
     this.call('nextFreeInMs', () => pool.nextFreeInMs())
     this.call('sweep', () => pool.sweep(16))
     this.#acquire(({ id }) => this.call('release', () => pool.release(id)))
-    this.#acquire(({ id }) => this.call('release', () => pool.release(id, 1000)))
+    this.#acquire(({ id }) => this.call('release', () => pool.release(id, { cooldownMs: 1000 })))
     this.#acquire(({ keyId }) => this.call('unblock', () => pool.unblock(keyId)))
     this.#acquire(({ keyId }) => this.call('delete', () => pool.delete(keyId)))
     this.call('generate', () => pool.generate(1))

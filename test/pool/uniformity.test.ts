@@ -60,7 +60,7 @@ t.test('each free key is equally likely after any churn', async t => {
       const { keys } = granted(pool.list({ limit: 1000 }))
       const key = keys[churn.below(keys.length)]
       if (step % 5 === 0) pool.delete(key?.id as string)
-      else if (step % 5 === 1 && key?.lease) pool.release(key.lease.id, churn.below(2) * 300)
+      else if (step % 5 === 1 && key?.lease) pool.release(key.lease.id, { cooldownMs: churn.below(2) * 300 })
       else if (step % 5 === 2) pool.unblock(key?.id as string)
       clock.advance(churn.below(50))
     }

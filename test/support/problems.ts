@@ -4,6 +4,8 @@ import type { Answer } from './create-service.ts'
 /** The table of the contract, but for what is not implemented yet. */
 export const STATUS_OF = {
   'invalid-request': 400,
+  unauthorized: 401,
+  forbidden: 403,
   'not-found': 404,
   'unknown-pool': 404,
   'unknown-key': 404,
@@ -28,6 +30,7 @@ export const STATUS_OF = {
   'headers-too-large': 431,
   internal: 500,
   overloaded: 503,
+  'storage-unavailable': 503,
   draining: 503,
   'not-ready': 503
 } as const
