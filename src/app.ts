@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
-import type { Engine } from './engine.ts'
+import { DEFAULT_POOL, type Engine } from './engine.ts'
 import { registerRandomApiKey } from './dialects/random-api-key.ts'
 import { DEFAULT_TOKENS, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
 import type { App } from './http/app-type.ts'
@@ -84,7 +84,7 @@ export async function buildApp(options: AppOptions): Promise<Service> {
   readBodies(app)
   await describeApi(app)
 
-  const protectedPools = ['default', ...(dialects.includes('tokenapi') ? [TOKEN_POOL] : [])]
+  const protectedPools = [DEFAULT_POOL, ...(dialects.includes('tokenapi') ? [TOKEN_POOL] : [])]
   registerPools(app, engine, pool => protectedPools.includes(pool))
   registerKeys(app, engine)
   registerLeases(app, engine)

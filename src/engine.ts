@@ -13,6 +13,14 @@ import type {
   RenewRequest
 } from './pool/key-pool.ts'
 
+/** The pool that always exists. */
+export const DEFAULT_POOL = 'default'
+export const MAX_POOLS = 1000
+/** How many callers may wait for a key of one pool. */
+export const MAX_WAITING = 10_000
+/** How long the results of generation, import and batch are kept for retries. */
+export const KEPT_MS = 600_000
+
 /**
  * The contract of an engine: whatever fulfils it can stand behind the routes. Verbs take a pool's name, answer with a
  * value or a typed refusal, at once or later, and throw only when the engine is broken. Instants are milliseconds since

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { MAX_POOLS, MAX_WAITING } from '../engine.ts'
 
 /** What a problem's code means. `about` is for whoever opens the code's page. */
 interface ProblemKind {
@@ -8,6 +9,8 @@ interface ProblemKind {
 }
 
 const kind = (status: number, title: string, about: string): ProblemKind => ({ status, title, about })
+
+const figure = (number: number): string => number.toLocaleString('en')
 
 /** Every problem that the service answers with. Codes are stable; texts may change. */
 export const PROBLEMS = {
@@ -69,7 +72,11 @@ export const PROBLEMS = {
     'The pool is full',
     'Nothing was added: the pool would have more than `maxKeys` living keys. Delete some, or raise `maxKeys`.'
   ),
-  'too-many-pools': kind(409, 'There are too many pools', 'The server holds at most 1,000 pools. Delete one first.'),
+  'too-many-pools': kind(
+    409,
+    'There are too many pools',
+    `The server holds at most ${figure(MAX_POOLS)} pools. Delete one first.`
+  ),
   'policy-locked': kind(
     409,
     'The shape of the keys is fixed',
@@ -108,7 +115,7 @@ export const PROBLEMS = {
   overloaded: kind(
     503,
     'Too many callers wait',
-    'At most 10,000 callers wait per pool. Nothing was changed; try again later.'
+    `At most ${figure(MAX_WAITING)} callers wait per pool. Nothing was changed; try again later.`
   ),
   'storage-unavailable': kind(
     503,

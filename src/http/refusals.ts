@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import type { Refusal, Refusals } from '../engine.ts'
+import { MAX_POOLS, type Refusal, type Refusals } from '../engine.ts'
 import {
   invalidDetail,
   type Problem,
@@ -83,7 +83,10 @@ const ANSWERS = {
     code: 'storage-unavailable',
     detail: 'The storage can not be written at present; nothing was changed.'
   }),
-  'too-many-pools': () => ({ code: 'too-many-pools', detail: 'No pool was made: there are 1,000 already.' }),
+  'too-many-pools': () => ({
+    code: 'too-many-pools',
+    detail: `No pool was made: there are ${MAX_POOLS.toLocaleString('en')} already.`
+  }),
   'unknown-key': () => ({ code: 'unknown-key', detail: 'No living key of this pool has this id.' }),
   'unknown-pool': () => ({ code: 'unknown-pool', detail: 'No pool has this name.' })
 } satisfies { [R in keyof Refusals]: (refusal: Refusal<R>) => Answer }

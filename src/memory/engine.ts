@@ -1,12 +1,10 @@
 import type { Clock } from '../clock.ts'
-import type { Engine, PoolView, Refusal } from '../engine.ts'
+import { DEFAULT_POOL, type Engine, MAX_POOLS, type PoolView, type Refusal } from '../engine.ts'
 import { cryptoRandom, type Policy, type Random } from '../pool/key-pool.ts'
 import { type KeptResult, MemoryPool } from './memory-pool.ts'
 import { Retries } from './retries.ts'
 import { Sweeper } from './sweeper.ts'
 
-export const DEFAULT_POOL = 'default'
-export const MAX_POOLS = 1000
 /** How many keys and outcomes are kept for retries, in all pools: some hundred megabytes at the most. */
 const MAX_KEPT = 1_000_000
 /** How far the sweep may be behind before the service counts as not ready. */

@@ -1,15 +1,17 @@
 import type { Clock } from '../clock.ts'
-import type {
-  Answer,
-  Counts,
-  Delayed,
-  Engine,
-  Operation,
-  Outcome,
-  PoolView,
-  Refusal,
-  Refusals,
-  Retry
+import {
+  type Answer,
+  type Counts,
+  type Delayed,
+  type Engine,
+  KEPT_MS,
+  MAX_WAITING,
+  type Operation,
+  type Outcome,
+  type PoolView,
+  type Refusal,
+  type Refusals,
+  type Retry
 } from '../engine.ts'
 import {
   type AcquireRequest,
@@ -29,10 +31,6 @@ import { type Replay, Retries } from './retries.ts'
 import type { Sweepable } from './sweeper.ts'
 import { type AcquireAnswer, type Waiter, Waiters } from './waiters.ts'
 
-/** How many callers may wait for a key of one pool. */
-const MAX_WAITING = 10_000
-/** How long the results of generation, import and batch are kept for retries. */
-export const KEPT_MS = 600_000
 /** How many due deadlines of each kind are applied before a batch. */
 const APPLIED_PER_CALL = 16
 

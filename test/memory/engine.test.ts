@@ -1,6 +1,5 @@
 import t from 'tap'
-import type { Answer } from '../../src/engine.ts'
-import { DEFAULT_POOL, MAX_POOLS } from '../../src/memory/engine.ts'
+import { type Answer, DEFAULT_POOL, MAX_POOLS } from '../../src/engine.ts'
 import { createEngine, generate, granted, refusalOf, turns } from '../support/create-engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { KEEP_ALIVE_MS, LEASE_MS } from '../support/pool.ts'

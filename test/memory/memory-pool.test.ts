@@ -1,6 +1,5 @@
 import t from 'tap'
-import type { Retry } from '../../src/engine.ts'
-import { KEPT_MS } from '../../src/memory/memory-pool.ts'
+import { KEPT_MS, type Retry } from '../../src/engine.ts'
 import { byNow, createEngine, generate, granted, refusalOf, turns } from '../support/create-engine.ts'
 import { KEEP_ALIVE_MS, LEASE_MS } from '../support/pool.ts'
 
