@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
+import type { Dialect } from './config.ts'
 import { DEFAULT_POOL, type Engine } from './engine.ts'
 import { registerRandomApiKey } from './dialects/random-api-key.ts'
 import { DEFAULT_TOKENS, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
@@ -16,6 +17,7 @@ import {
 } from './http/edge.ts'
 import { registerKeys } from './http/keys.ts'
 import { registerLeases } from './http/leases.ts'
+import { registerNewKeys } from './http/new-keys.ts'
 import { describeApi } from './http/openapi.ts'
 import { registerPools } from './http/pools.ts'
 import { sharedSchemas } from './http/schemas.ts'
@@ -27,8 +29,6 @@ const MAX_PARAM_LENGTH = 10_000
 /** How long a request may take to arrive. Waiting for an answer does not count. */
 const REQUEST_TIMEOUT_MS = 30_000
 const TIMEOUT_CHECK_MS = 1000
-
-export type Dialect = 'random_api_key' | 'tokenapi'
 
 export interface AppOptions {
   engine: Engine
@@ -86,6 +86,7 @@ export async function buildApp(options: AppOptions): Promise<Service> {
 
   const protectedPools = [DEFAULT_POOL, ...(dialects.includes('tokenapi') ? [TOKEN_POOL] : [])]
   registerPools(app, engine, pool => protectedPools.includes(pool))
+  registerNewKeys(app, engine)
   registerKeys(app, engine)
   registerLeases(app, engine)
   registerBatch(app, engine)

@@ -1,6 +1,8 @@
-import type { Dialect } from './app.ts'
 import { DEFAULT_TOKENS, type TokenShape } from './dialects/tokenapi.ts'
 import { isAlphabet, MAX_GENERATED_LENGTH } from './pool/policy.ts'
+
+/** The old wire formats that can be served besides. */
+export type Dialect = 'random_api_key' | 'tokenapi'
 
 export interface Config {
   host: string

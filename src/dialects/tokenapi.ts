@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { type Engine, isRefusal } from '../engine.ts'
 import type { App } from '../http/app-type.ts'
-import { refusals } from '../http/schemas.ts'
+import { refusals } from '../http/problem-schema.ts'
 import { keyId } from '../pool/key-id.ts'
 
 export const TOKEN_POOL = 'tokens'

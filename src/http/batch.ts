@@ -1,11 +1,13 @@
 import { type TSchema, Type } from 'typebox'
 import { type Engine, isRefusal, type LeaseView, type Operation, type Outcome } from '../engine.ts'
 import type { App } from './app-type.ts'
-import { releaseUnlessWritten } from './leases.ts'
+import { releaseUnlessWritten } from './caller.ts'
+import { idempotencyHeader, retryOf } from './idempotency.ts'
+import { cooldownMs, fence, holder, leaseMs } from './lease-schema.ts'
+import { poolParams } from './pool-schema.ts'
+import { refusals } from './problem-schema.ts'
 import { refusedOperation } from './refusals.ts'
 import { respond } from './respond.ts'
-import { cooldownMs, fence, holder, idempotencyHeader, leaseMs, poolParams, refusals } from './schemas.ts'
-import { retryOf } from './validation.ts'
 import { wireKey, wireLease } from './wire.ts'
 
 const MAX_OPERATIONS = 1000

@@ -1,21 +1,13 @@
-import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
-import type { Engine, LeaseView, Retry } from '../engine.ts'
+import type { Engine } from '../engine.ts'
 import type { App } from './app-type.ts'
+import { Caller, releaseUnlessWritten } from './caller.ts'
+import { idempotencyHeader, retryOf } from './idempotency.ts'
+import { cooldownMs, holder, leaseMs, leaseParams, leaseRef } from './lease-schema.ts'
+import { poolParams } from './pool-schema.ts'
+import { refusals } from './problem-schema.ts'
 import { respond } from './respond.ts'
-import {
-  cooldownMs,
-  emptyBody,
-  holder,
-  idempotencyHeader,
-  leaseMs,
-  leaseParams,
-  leaseRef,
-  noContent,
-  poolParams,
-  refusals
-} from './schemas.ts'
-import { retryOf } from './validation.ts'
+import { emptyBody, noContent } from './schema.ts'
 import { wireLease } from './wire.ts'
 
 const MAX_WAIT_MS = 60_000
@@ -126,49 +118,4 @@ export function registerLeases(app: App, engine: Engine): void {
       return respond(reply, engine.release(pool, leaseId, request.query), () => reply.code(204).send())
     }
   })
-}
-
-/** Who acquires. Most never wait, so the signal is made when it is asked for. */
-export class Caller {
-  readonly retry: Retry | undefined
-  readonly #reply: FastifyReply
-
-  constructor(reply: FastifyReply, retry?: Retry) {
-    this.#reply = reply
-    this.retry = retry
-  }
-
-  /** Aborted when the caller is gone before the answer. */
-  get signal(): AbortSignal {
-    const controller = new AbortController()
-    unlessWritten(this.#reply, () => controller.abort())
-    return controller.signal
-  }
-}
-
-/** Nobody learns of leases whose answer can't be written: they end at once, not at their deadline. */
-export function releaseUnlessWritten(reply: FastifyReply, engine: Engine, pool: string, leases: LeaseView[]): void {
-  unlessWritten(reply, () => {
-    for (const { id } of leases) {
-      Promise.resolve(engine.release(pool, id)).catch((error: unknown) => {
-        reply.log.error(
-          { err: error, lease: id },
-          'a lease that nobody knows of was not released: it ends at its deadline'
-        )
-      })
-    }
-  })
-}
-
-/**
- * Calls back when the connection ends before the answer is written. A response that waits behind others of a pipeline has
- * no socket yet, and Node does not tell it: there the connection itself is listened to, which costs more.
- */
-function unlessWritten(reply: FastifyReply, callback: () => void): void {
-  const { raw, request } = reply
-  const { socket } = request.raw
-  if (socket.destroyed) return callback()
-  const connection = raw.socket === null ? socket : raw
-  connection.once('close', callback)
-  raw.once('finish', () => connection.off('close', callback))
 }

@@ -2,9 +2,11 @@ import { Type } from 'typebox'
 import type { Engine } from '../engine.ts'
 import { isAlphabet } from '../pool/policy.ts'
 import type { App } from './app-type.ts'
+import { policyChanges, poolName, poolParams, poolRef } from './pool-schema.ts'
+import { refusals } from './problem-schema.ts'
 import { InvalidRequest, sendProblem } from './problems.ts'
 import { respond } from './respond.ts'
-import { emptyBody, noContent, policyChanges, poolName, poolParams, poolRef, refusals } from './schemas.ts'
+import { emptyBody, noContent } from './schema.ts'
 
 const tags = ['pools']
 

@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 import type { Engine } from '../engine.ts'
 import type { App } from './app-type.ts'
+import { refusals } from './problem-schema.ts'
 import { PROBLEMS, type ProblemCode, sendProblem } from './problems.ts'
-import { refusals } from './schemas.ts'
 
 const tags = ['service']
 

@@ -1,6 +1,7 @@
 import type { KeyView, LeaseView } from '../engine.ts'
 import { instant, instantOrNull } from './instants.ts'
-import type { Key, Lease } from './schemas.ts'
+import type { Key } from './key-schema.ts'
+import type { Lease } from './lease-schema.ts'
 
 export function wireKey(view: KeyView, pool: string): Key {
   const { lease } = view

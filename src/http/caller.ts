@@ -1,0 +1,47 @@
+import type { FastifyReply } from 'fastify'
+import type { Engine, LeaseView, Retry } from '../engine.ts'
+
+/** Who acquires. Most never wait, so the signal is made when it is asked for. */
+export class Caller {
+  readonly retry: Retry | undefined
+  readonly #reply: FastifyReply
+
+  constructor(reply: FastifyReply, retry?: Retry) {
+    this.#reply = reply
+    this.retry = retry
+  }
+
+  /** Aborted when the caller is gone before the answer. */
+  get signal(): AbortSignal {
+    const controller = new AbortController()
+    unlessWritten(this.#reply, () => controller.abort())
+    return controller.signal
+  }
+}
+
+/** Nobody learns of leases whose answer can't be written: they end at once, not at their deadline. */
+export function releaseUnlessWritten(reply: FastifyReply, engine: Engine, pool: string, leases: LeaseView[]): void {
+  unlessWritten(reply, () => {
+    for (const { id } of leases) {
+      Promise.resolve(engine.release(pool, id)).catch((error: unknown) => {
+        reply.log.error(
+          { err: error, lease: id },
+          'a lease that nobody knows of was not released: it ends at its deadline'
+        )
+      })
+    }
+  })
+}
+
+/**
+ * Calls back when the connection ends before the answer is written. A response that waits behind others of a pipeline has
+ * no socket yet, and Node does not tell it: there the connection itself is listened to, which costs more.
+ */
+function unlessWritten(reply: FastifyReply, callback: () => void): void {
+  const { raw, request } = reply
+  const { socket } = request.raw
+  if (socket.destroyed) return callback()
+  const connection = raw.socket === null ? socket : raw
+  connection.once('close', callback)
+  raw.once('finish', () => connection.off('close', callback))
+}
