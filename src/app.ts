@@ -7,19 +7,13 @@ import { DEFAULT_TOKENS, registerTokenApi, TOKEN_POOL, type TokenShape } from '.
 import type { App } from './http/app-type.ts'
 import { registerBatch } from './http/batch.ts'
 import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
-import {
-  answerClientErrors,
-  answerUnheard,
-  answerFrameworkError,
-  guardEdge,
-  logRequests,
-  requestIds
-} from './http/edge.ts'
+import { answerFrameworkError, guardEdge, logRequests, requestIds } from './http/edge.ts'
 import { registerKeys } from './http/keys.ts'
 import { registerLeases } from './http/leases.ts'
 import { registerNewKeys } from './http/new-keys.ts'
 import { describeApi } from './http/openapi.ts'
 import { registerPools } from './http/pools.ts'
+import { answerClientErrors, answerUnheard } from './http/raw-answers.ts'
 import { sharedSchemas } from './http/schemas.ts'
 import { registerService } from './http/service.ts'
 import { validatorCompiler } from './http/validation.ts'

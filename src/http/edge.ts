@@ -1,17 +1,8 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Duplex, Writable } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { mendContentType, UnsupportedMediaType } from './bodies.ts'
-import {
-  InvalidRequest,
-  type ProblemCode,
-  PROBLEM_TYPE,
-  PROBLEMS,
-  problem,
-  sendInvalid,
-  sendProblem
-} from './problems.ts'
+import { KnownPaths } from './known-paths.ts'
+import { InvalidRequest, sendInvalid, sendProblem } from './problems.ts'
 
 const MAX_URL_LENGTH = 8192
 
@@ -118,98 +109,4 @@ export function answerFrameworkError(error: FastifyError, request: FastifyReques
   reply.header('x-request-id', request.id).header('cache-control', 'no-store')
   if (error.statusCode === 414) sendProblem(reply, 'uri-too-long', 'A part of the path is too long.')
   else sendInvalid(reply, [{ in: 'path', pointer: '', detail: 'is not a valid URL path' }])
-}
-
-/** The paths that are served, each with its methods: for requests that no route matches, so its cost does not matter. */
-class KnownPaths {
-  readonly #paths = new Map<string, KnownPath>()
-
-  add(
-    url: string,
-    method: string | string[],
-    methodNotAllowed: ((request: FastifyRequest, reply: FastifyReply) => unknown) | undefined
-  ): void {
-    const pattern = url
-      .replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-      .replace(/:[A-Za-z]+/g, '[^/]*')
-      .replace('\\*', '.*')
-    const path = this.#paths.get(pattern) ?? { pattern: new RegExp(`^${pattern}$`), methods: new Set() }
-    for (const each of [method].flat()) path.methods.add(each)
-    if (methodNotAllowed !== undefined) path.methodNotAllowed = methodNotAllowed
-    this.#paths.set(pattern, path)
-  }
-
-  /** What several routes may serve together, as `keys/lookup` also is where a key of that id would be. */
-  find(path: string): KnownPath | undefined {
-    let found: KnownPath | undefined
-    for (const known of this.#paths.values()) {
-      if (!known.pattern.test(path)) continue
-      found = found === undefined ? known : { ...found, methods: new Set([...found.methods, ...known.methods]) }
-    }
-    return found
-  }
-}
-
-interface KnownPath {
-  pattern: RegExp
-  methods: Set<string>
-  methodNotAllowed?: (request: FastifyRequest, reply: FastifyReply) => unknown
-}
-
-/** Problems with requests that never become one for Fastify, by the code of Node's error. */
-const CLIENT_ERRORS: Record<string, [ProblemCode, string]> = {
-  HPE_HEADER_OVERFLOW: ['headers-too-large', 'The headers have more than 16 KiB.'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request did not arrive in time.']
-}
-
-/** Answers what is no HTTP, too large or too slow; Node itself would answer without a body. */
-export function answerClientErrors(
-  nextId: () => string
-): (this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket) => void {
-  return function (error, socket) {
-    this.log.debug({ code: error.code }, 'a connection met an error')
-    if (!socket.writable || error.code === 'ECONNRESET') {
-      socket.destroy()
-      return
-    }
-    const [code, detail] = CLIENT_ERRORS[String(error.code)] ?? ['invalid-request', 'This is not HTTP.']
-    endWithProblem(socket, nextId(), code, detail, code === 'invalid-request' ? { errors: [] } : {})
-  }
-}
-
-/** Writes a whole answer to a connection that has none of Node's. */
-function endWithProblem(socket: Writable, id: string, code: ProblemCode, detail: string, members = {}): void {
-  const body = JSON.stringify(problem(code, id, detail, members))
-  const { status, title } = PROBLEMS[code]
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${title}`,
-      `Content-Type: ${PROBLEM_TYPE}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Cache-Control: no-store',
-      `X-Request-Id: ${id}`,
-      'Connection: close',
-      '',
-      body
-    ].join('\r\n')
-  )
-}
-
-/** Node answers an unknown Expect without a body, and CONNECT not at all, unless somebody listens. */
-export function answerUnheard(server: Server, nextId: (request: IncomingMessage) => string): void {
-  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
-    endWithProblem(socket, nextId(request), 'not-found', 'This is no proxy.')
-  })
-  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    const id = nextId(request)
-    const body = JSON.stringify(problem('expectation-failed', id, 'The only expectation known is 100-continue.'))
-    response.writeHead(PROBLEMS['expectation-failed'].status, {
-      'content-type': PROBLEM_TYPE,
-      'content-length': Buffer.byteLength(body),
-      'cache-control': 'no-store',
-      'x-request-id': id,
-      connection: 'close'
-    })
-    response.end(body)
-  })
 }
