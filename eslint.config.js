@@ -18,7 +18,7 @@ const ROOMS = {
   'engine.ts': ['pool/'],
   memory: ['clock.ts', 'engine.ts', 'pool/'],
   durable: ['clock.ts', 'engine.ts', 'memory/', 'node:', 'pool/'],
-  access: ['engine.ts', 'node:'],
+  access: ['clock.ts', 'engine.ts', 'node:'],
   http: ['@fastify/', 'access/', 'engine.ts', 'fastify', 'node:', 'pool/', 'typebox'],
   dialects: ['access/', 'engine.ts', 'fastify', 'http/', 'pool/', 'typebox'],
   'config.ts': ['access/', 'dialects/', 'pool/'],
@@ -26,7 +26,7 @@ const ROOMS = {
   'main.ts': ['access/', 'app.ts', 'clock.ts', 'config.ts', 'durable/', 'engine.ts', 'memory/', 'node:']
 }
 /** Each driver has one file that knows it. */
-const DRIVERS = { lmdb: 'durable/store.ts' }
+const DRIVERS = { lmdb: 'durable/store.ts', 'sonic-boom': 'access/audit-trail.ts' }
 
 /** Of some files, refuses all imports but these, and those of files beside them where they have a room. */
 function only(files, names, { room }) {

@@ -16,6 +16,8 @@ import type {
 /** The pool that always exists. */
 export const DEFAULT_POOL = 'default'
 export const MAX_POOLS = 1000
+/** What a pool may be named. */
+export const POOL_NAME_PATTERN = '^[a-z0-9][a-z0-9-]{0,62}$'
 /** How many callers may wait for a key of one pool. */
 export const MAX_WAITING = 10_000
 /** How long the results of generation, import and batch are kept for retries. */

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { POOL_NAME_PATTERN } from '../engine.ts'
 import {
   ALPHABET_PATTERN,
   DEFAULT_POLICY,
@@ -12,7 +13,7 @@ import {
 } from '../pool/policy.ts'
 import { closed, countSchema, named, nullable, ref } from './schema.ts'
 
-export const poolName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$', examples: ['default'] })
+export const poolName = Type.String({ pattern: POOL_NAME_PATTERN, examples: ['default'] })
 export const poolParams = Type.Object({
   pool: Type.String({ description: 'The name of the pool.', examples: ['default'] })
 })

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 
 // The rooms whose every line, branch and function the suite must reach. What stands outside (the process itself, the
 // clock, the configuration) is tested too, partly in child processes, but not measured.
-const ROOMS = ['pool', 'memory', 'http', 'dialects']
+const ROOMS = ['pool', 'memory', 'access', 'http', 'dialects']
 
 const measured = ROOMS.flatMap(room =>
   readdirSync(`src/${room}`, { recursive: true })
