@@ -1,4 +1,5 @@
 import { DeadlineHeap } from './deadline-heap.ts'
+import type { Journal } from './journal.ts'
 import type { Keyring } from './keyring.ts'
 import { FENCE, KEEP_ALIVE_BY, type Records, UNTIL } from './records.ts'
 
@@ -18,12 +19,15 @@ const LOOKED_AT = 16
 export class Deadlines {
   readonly #ring: Keyring
   readonly #records: Records
+  readonly #journal: Journal
   readonly #holds = new DeadlineHeap()
   readonly #lives = new DeadlineHeap()
 
-  constructor(ring: Keyring) {
+  /** `journal` is told of each life that ends. */
+  constructor(ring: Keyring, journal: Journal) {
     this.#ring = ring
     this.#records = ring.records
+    this.#journal = journal
   }
 
   get heapSizes(): { holds: number; lives: number } {
@@ -58,7 +62,7 @@ export class Deadlines {
     const slot = this.#ring.find(id)
     if (slot === undefined) return undefined
     if (!this.isAlive(slot, now)) {
-      this.remove(slot, true)
+      this.retire(slot)
       return undefined
     }
     if (this.#records.get(slot, UNTIL) <= now && this.#ring.stateOf(slot) !== 'free') this.free(slot)
@@ -91,11 +95,24 @@ export class Deadlines {
     this.#ring.move(slot, 'free')
   }
 
-  /** A key's life has ended. O(log n). */
+  /** A key's life has ended at its deadline. O(log n). */
+  retire(slot: number): void {
+    const id = this.#ring.idOf(slot)
+    this.remove(slot, true)
+    this.#journal.aged(id)
+  }
+
+  /** A key is gone, its deadlines with it. O(log n). */
   remove(slot: number, retire: boolean): void {
     this.#holds.forget(slot)
     this.#lives.forget(slot)
     this.#ring.remove(slot, retire)
+  }
+
+  /** A key has entered whose record says when its life and its hold end. O(log n). */
+  arm(slot: number): void {
+    this.live(slot, this.#records.get(slot, KEEP_ALIVE_BY))
+    if (this.#ring.stateOf(slot) !== 'free') this.#holds.arm(slot, this.#records.get(slot, UNTIL))
   }
 
   /** How long until the earliest hold ends, in milliseconds; null where there is none. O(log n). */
@@ -116,7 +133,7 @@ export class Deadlines {
   #applyLife(slot: number, now: number): void {
     if (slot === -1) return
     if (this.isAlive(slot, now)) this.live(slot, this.#records.get(slot, KEEP_ALIVE_BY))
-    else this.remove(slot, true)
+    else this.retire(slot)
   }
 
   #applyHold(slot: number, now: number): void {

@@ -1,6 +1,7 @@
 import { Deadlines } from './deadlines.ts'
+import type { Journal } from './journal.ts'
 import { keyId } from './key-id.ts'
-import { createKeySpace, type KeySpace } from './key-space.ts'
+import type { KeyRecord, RetiredRecord } from './key-record.ts'
 import { KEY_STATES, Keyring, type KeyState, type Metadata } from './keyring.ts'
 import {
   assertPolicy,
@@ -12,7 +13,7 @@ import {
   type Policy
 } from './policy.ts'
 import { cryptoRandom, type Random } from './random.ts'
-import { ACQUIRED_AT, FENCE, HOLD_MS, type Records, UNTIL } from './records.ts'
+import { ACQUIRED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, type Records, UNTIL } from './records.ts'
 import {
   type Cursor,
   formatCursor,
@@ -26,6 +27,8 @@ import {
   viewLease
 } from './views.ts'
 
+export type { Journal } from './journal.ts'
+export type { KeyRecord, RetiredRecord } from './key-record.ts'
 export type { KeyState, Metadata } from './keyring.ts'
 export { DEFAULT_POLICY, type Policy } from './policy.ts'
 export { cryptoRandom, type Random } from './random.ts'
@@ -33,6 +36,8 @@ export type { KeyspaceView, KeyView, LeaseView, PoolCounts } from './views.ts'
 
 /** How many due deadlines of each kind a verb applies before it does its own work. */
 const APPLIED_PER_VERB = 16
+
+const NOBODY: Journal = { changed() {}, aged() {} }
 
 export interface KeyPoolOptions {
   /** Members that are absent have their default. */
@@ -43,6 +48,10 @@ export interface KeyPoolOptions {
   random?: Random
   /** The largest fence that this pool's name has had: the first lease's is one more. 0 by default. */
   fence?: number
+  /** The largest serial that this pool has given: the first key's is one more. 0 by default. */
+  serial?: number
+  /** Who is told of what is to last. Nobody by default. */
+  journal?: Journal
 }
 
 export interface AcquireRequest {
@@ -107,11 +116,18 @@ export class KeyPool {
   readonly #ring: Keyring
   readonly #records: Records
   readonly #deadlines: Deadlines
+  readonly #journal: Journal
   #policy: Readonly<Policy>
-  #space: KeySpace
   #fence: number
 
-  constructor({ policy = {}, clock, random = cryptoRandom(), fence = 0 }: KeyPoolOptions) {
+  constructor({
+    policy = {},
+    clock,
+    random = cryptoRandom(),
+    fence = 0,
+    serial = 0,
+    journal = NOBODY
+  }: KeyPoolOptions) {
     const whole = { ...DEFAULT_POLICY, ...policy }
     assertPolicy(whole)
     if (longestHold(whole) < whole.leaseMs) throw new RangeError('maxHoldMs must be null or at least leaseMs')
@@ -119,10 +135,10 @@ export class KeyPool {
     this.#clock = clock
     this.#random = random
     this.#fence = fence
-    this.#ring = new Keyring(whole.prefix.length + whole.length)
+    this.#journal = journal
+    this.#ring = new Keyring(whole, random, serial)
     this.#records = this.#ring.records
-    this.#deadlines = new Deadlines(this.#ring)
-    this.#space = this.#makeSpace()
+    this.#deadlines = new Deadlines(this.#ring, journal)
   }
 
   get policy(): Readonly<Policy> {
@@ -132,6 +148,11 @@ export class KeyPool {
   /** The fence of the latest lease. */
   get fence(): number {
     return this.#fence
+  }
+
+  /** The serial of the latest key. */
+  get serial(): number {
+    return this.#ring.serial
   }
 
   /** The sizes of the two deadline heaps: each at most twice the number of living keys. */
@@ -167,10 +188,7 @@ export class KeyPool {
     const reshaped = policy.alphabet !== alphabet || policy.length !== length || policy.prefix !== prefix
     if (reshaped && this.#ring.living + this.#ring.retired > 0) return 'policy-locked'
     this.#policy = Object.freeze(policy)
-    if (reshaped) {
-      this.#ring.expectLength(policy.prefix.length + policy.length)
-      this.#space = this.#makeSpace()
-    }
+    if (reshaped) this.#ring.reshape(policy)
     return this.#policy
   }
 
@@ -187,8 +205,7 @@ export class KeyPool {
   }
 
   keyspace(): KeyspaceView {
-    const { size, used } = this.#space
-    const remaining = size - BigInt(used)
+    const { spaceSize: size, unused: remaining } = this.#ring
     return size <= BigInt(Number.MAX_SAFE_INTEGER)
       ? { size: Number(size), remaining: Number(remaining) }
       : { size: size.toString(), remaining: remaining.toString() }
@@ -199,11 +216,11 @@ export class KeyPool {
     if (!Number.isInteger(count) || count < 1) throw new RangeError('count must be an integer of at least 1')
     const now = this.#clock()
     this.#deadlines.apply(now, APPLIED_PER_VERB)
-    if (this.#space.size - BigInt(this.#space.used) < BigInt(count)) return 'keyspace-exhausted'
+    if (this.#ring.unused < BigInt(count)) return 'keyspace-exhausted'
     const full = this.#isFullFor(count, now)
     if (full) return full
     const views: KeyView[] = []
-    for (let i = 0; i < count; i++) views.push(this.#insert(this.#space.draw(), metadata, now))
+    for (let i = 0; i < count; i++) views.push(this.#enter(this.#ring.generate(now), metadata, now))
     return views
   }
 
@@ -230,10 +247,7 @@ export class KeyPool {
     if (retired.length > 0) return { refusal: 'key-retired', indexes: retired }
     const full = this.#isFullFor(imports.length, now)
     if (full) return full
-    return imports.map(({ key, metadata = null }) => {
-      this.#space.take(key)
-      return this.#insert(key, metadata, now)
-    })
+    return imports.map(({ key, metadata = null }) => this.#enter(this.#ring.insert(key, now), metadata, now))
   }
 
   /** A key, with its secret if `reveal`. */
@@ -281,8 +295,8 @@ export class KeyPool {
     this.#deadlines.apply(now, APPLIED_PER_VERB)
     const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
-    if (this.#policy.reuseDeleted) this.#space.giveBack(this.#ring.keyOf(slot))
     this.#deadlines.remove(slot, !this.#policy.reuseDeleted)
+    this.#journal.changed(id)
     return 'deleted'
   }
 
@@ -292,7 +306,7 @@ export class KeyPool {
     this.#deadlines.apply(now, APPLIED_PER_VERB)
     const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
-    this.#live(slot, now)
+    if (this.#live(slot, now)) this.#journal.changed(id)
     return viewKey(this.#ring, slot, now, false)
   }
 
@@ -302,7 +316,10 @@ export class KeyPool {
     const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
     const first = this.#ring.activatedAt.get(slot) === 0
-    if (first) this.#ring.activatedAt.set(slot, now)
+    if (first) {
+      this.#ring.activatedAt.set(slot, now)
+      this.#journal.changed(id)
+    }
     return { first, key: viewKey(this.#ring, slot, now, false) }
   }
 
@@ -310,7 +327,10 @@ export class KeyPool {
     const now = this.#clock()
     const slot = this.#deadlines.find(id, now)
     if (slot === undefined) return 'unknown-key'
-    this.#ring.metadata.set(slot, freeze(metadata))
+    if (metadata !== null || this.#ring.metadata.get(slot) !== undefined) {
+      this.#ring.metadata.set(slot, freeze(metadata))
+      this.#journal.changed(id)
+    }
     return viewKey(this.#ring, slot, now, false)
   }
 
@@ -329,7 +349,7 @@ export class KeyPool {
       const slot = this.#ring.at('free', this.#random.below(this.#ring.count('free')))
       if (this.#deadlines.isAlive(slot, now)) return this.#grant(slot, leaseMs, { holder, owner }, now)
       // Its life ended, and the sweep has not come by yet.
-      this.#deadlines.remove(slot, true)
+      this.#deadlines.retire(slot)
     }
     return this.#deadlines.isBehind(now) ? 'behind' : 'no-free-key'
   }
@@ -364,8 +384,10 @@ export class KeyPool {
     const last = this.#records.get(slot, ACQUIRED_AT) + longestHold(this.#policy)
     if (until >= last) return 'max-hold-reached'
     const asked = now + (leaseMs ?? this.#records.get(slot, HOLD_MS))
-    this.#records.set(slot, UNTIL, Math.max(until, Math.min(asked, last)))
-    if (keepAlive) this.#live(slot, now)
+    const renewed = Math.max(until, Math.min(asked, last))
+    this.#records.set(slot, UNTIL, renewed)
+    const livesOn = keepAlive && this.#live(slot, now)
+    if (renewed !== until || livesOn) this.#journal.changed(this.#ring.idOf(slot))
     return viewLease(this.#ring, slot, now, longestHold(this.#policy), false)
   }
 
@@ -392,6 +414,7 @@ export class KeyPool {
       this.#ring.move(slot, 'cooling')
       this.#deadlines.hold(slot, now + cooldownMs)
     }
+    this.#journal.changed(this.#ring.idOf(slot))
     return 'released'
   }
 
@@ -407,6 +430,7 @@ export class KeyPool {
     if (fence !== undefined && this.#records.get(slot, FENCE) !== fence) return 'lease-lost'
     this.#records.set(slot, UNTIL, now)
     this.#deadlines.free(slot)
+    this.#journal.changed(id)
     return 'unblocked'
   }
 
@@ -418,8 +442,28 @@ export class KeyPool {
     return this.#deadlines.nextFreeInMs(this.#clock())
   }
 
-  #makeSpace(): KeySpace {
-    return createKeySpace(this.#policy, this.#random, key => this.#ring.isUsed(key))
+  /** What lasts about an id, as the last verb left it: no deadline is applied. Undefined where nothing is known. O(1). */
+  record(id: string): KeyRecord | RetiredRecord | undefined {
+    return this.#ring.record(id)
+  }
+
+  /**
+   * From now on the pool knows of this id what the record says, and nothing else: see `record`. Nobody is told. A deadline
+   * that has passed is applied later, as any is; `fence` and `serial` may rise. O(log n).
+   *
+   * The id must be that of the record's key, which is not hashed again, and the place one of the key space. To go back to
+   * a former policy, restore undefined for all that came since, set the policy, and restore the records then.
+   */
+  restore(id: string, record: KeyRecord | RetiredRecord | undefined): void {
+    const known = this.#ring.find(id)
+    if (known !== undefined) this.#deadlines.remove(known, false)
+    else if (this.#ring.isRetired(id)) this.#ring.forgetRetired(id)
+    if (record === undefined) return
+    if ('place' in record) return this.#ring.restoreRetired(id, record)
+    const slot = this.#ring.restore(id, record)
+    if (record.metadata !== undefined) this.#ring.metadata.set(slot, freeze(record.metadata))
+    this.#deadlines.arm(slot)
+    this.#fence = Math.max(this.#fence, record.fence)
   }
 
   #isFullFor(count: number, now: number): 'pool-full' | 'behind' | undefined {
@@ -434,16 +478,21 @@ export class KeyPool {
     return this.#records.get(slot, FENCE) === named?.fence ? slot : undefined
   }
 
-  #insert(key: string, metadata: Metadata | null, now: number): KeyView {
-    const slot = this.#ring.insert(key, now)
+  #enter(slot: number, metadata: Metadata | null, now: number): KeyView {
     if (metadata !== null) this.#ring.metadata.set(slot, freeze(metadata))
     this.#live(slot, now)
-    return viewKey(this.#ring, slot, now, true)
+    const view = viewKey(this.#ring, slot, now, true)
+    this.#journal.changed(view.id)
+    return view
   }
 
-  #live(slot: number, now: number): void {
+  /** Keeps a key alive. Returns whether the end of its life has moved. */
+  #live(slot: number, now: number): boolean {
     const { keepAliveMs } = this.#policy
-    this.#deadlines.live(slot, keepAliveMs === null ? Infinity : now + keepAliveMs)
+    const until = keepAliveMs === null ? Infinity : now + keepAliveMs
+    if (this.#records.get(slot, KEEP_ALIVE_BY) === until) return false
+    this.#deadlines.live(slot, until)
+    return true
   }
 
   #grant(slot: number, leaseMs: number, { holder, owner }: AcquireRequest, now: number): LeaseView {
@@ -454,7 +503,9 @@ export class KeyPool {
     if (holder !== undefined) this.#ring.holders.set(slot, holder)
     this.#ring.setOwner(slot, owner)
     this.#deadlines.hold(slot, now + leaseMs)
-    return viewLease(this.#ring, slot, now, longestHold(this.#policy), true)
+    const view = viewLease(this.#ring, slot, now, longestHold(this.#policy), true)
+    this.#journal.changed(view.keyId)
+    return view
   }
 
   #cursorAt(next: Cursor | undefined): string | null {

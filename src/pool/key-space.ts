@@ -11,11 +11,16 @@ export interface KeySpace {
   readonly used: number
   /** A uniformly random key that is not used, which then is. At least one must remain. O(1). */
   draw(): string
-  /** A key that came by itself is used from now on, where it is one of this space. O(1). */
-  take(key: string): void
-  /** A key is not used any more, where it is one of this space. O(1). */
-  giveBack(key: string): void
+  /** Where a key stands among them all: 0 … size - 1; 0 for each key of a space too vast to number; or NOWHERE. O(length). */
+  placeOf(key: string): number
+  /** The unused key at this place is used from now on. O(1). */
+  take(place: number): void
+  /** The used key at this place is not used any more. O(1). */
+  giveBack(place: number): void
 }
+
+/** The place of a key that is not of the space. Taking it or giving it back does nothing. */
+export const NOWHERE = -1
 
 export type Shape = Pick<Policy, 'alphabet' | 'length' | 'prefix'>
 
@@ -27,14 +32,14 @@ export function createKeySpace(shape: Shape, random: Random, isUsed: (key: strin
     : new VastSpace(shape, size, random, isUsed)
 }
 
-/** The index of a key, the first character the most significant digit, or -1 for a key of another shape. */
+/** The index of a key, the first character the most significant digit, or NOWHERE for a key of another shape. */
 function indexOf(shape: Shape, key: string): number {
   const { alphabet, length, prefix } = shape
-  if (key.length !== prefix.length + length || !key.startsWith(prefix)) return -1
+  if (key.length !== prefix.length + length || !key.startsWith(prefix)) return NOWHERE
   let index = 0
   for (let i = prefix.length; i < key.length; i++) {
     const digit = alphabet.indexOf(key[i] as string)
-    if (digit === -1) return -1
+    if (digit === -1) return NOWHERE
     index = index * alphabet.length + digit
   }
   return index
@@ -76,14 +81,16 @@ class ShuffledSpace implements KeySpace {
     return this.#keyOf(index)
   }
 
-  take(key: string): void {
-    const index = indexOf(this.#shape, key)
-    if (index !== -1) this.#takeAt(this.#positionOf.get(index) ?? index, index)
+  placeOf(key: string): number {
+    return indexOf(this.#shape, key)
   }
 
-  giveBack(key: string): void {
-    const index = indexOf(this.#shape, key)
-    if (index !== -1) this.#place(index, this.#remaining++)
+  take(place: number): void {
+    if (place !== NOWHERE) this.#takeAt(this.#positionOf.get(place) ?? place, place)
+  }
+
+  giveBack(place: number): void {
+    if (place !== NOWHERE) this.#place(place, this.#remaining++)
   }
 
   #takeAt(position: number, index: number): void {
@@ -159,11 +166,15 @@ class VastSpace implements KeySpace {
     throw new Error(`${MAX_DRAWS} random keys in a row were in use: the source of randomness is broken`)
   }
 
-  take(key: string): void {
-    if (indexOf(this.#shape, key) !== -1) this.#used++
+  placeOf(key: string): number {
+    return indexOf(this.#shape, key) === NOWHERE ? NOWHERE : 0
   }
 
-  giveBack(key: string): void {
-    if (indexOf(this.#shape, key) !== -1) this.#used--
+  take(place: number): void {
+    if (place !== NOWHERE) this.#used++
+  }
+
+  giveBack(place: number): void {
+    if (place !== NOWHERE) this.#used--
   }
 }

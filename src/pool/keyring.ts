@@ -1,7 +1,10 @@
 import { type Column, Float64Column, ObjectColumn, StringColumn } from './column.ts'
 import { GrowingMap } from './growing-map.ts'
 import { idBits, keyId } from './key-id.ts'
-import { CREATED_AT, PLACE, Records, SERIAL } from './records.ts'
+import type { KeyRecord, RetiredRecord } from './key-record.ts'
+import { createKeySpace, type KeySpace, type Shape } from './key-space.ts'
+import type { Random } from './random.ts'
+import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, PLACE, Records, SERIAL, UNTIL } from './records.ts'
 import { Secrets } from './secrets.ts'
 import { SlotSet } from './slot-set.ts'
 
@@ -10,12 +13,15 @@ export const KEY_STATES: readonly KeyState[] = ['free', 'leased', 'cooling']
 
 export type Metadata = Readonly<Record<string, string>>
 
-/** What the index says of an id that is no living key's any more. Slots are 0 and up. */
-const RETIRED = -1
+/**
+ * The index holds the slot of a living key, 0 and up, and for a retired one LAST_RETIRED minus its place: -1 for NOWHERE,
+ * -2 for 0, -2^53 at the least. A small integer, which needs no memory of its own, but for a place beyond 2^31.
+ */
+const LAST_RETIRED = -2
 
 /**
- * Who is in the pool: the living keys with their records, by id and by state, and the ids of the retired ones. Knows
- * nothing of time.
+ * Who is in the pool: the living keys with their records, by id and by state, the ids of the retired ones, and the keys
+ * that neither live nor are retired. Knows nothing of time.
  *
  * A Map leads from an id to a slot, a small number under which everything about a key is found in columns; a record of
  * its own for each key would cost several times the memory. Each living key stands in the set of its state, so that
@@ -32,16 +38,36 @@ export class Keyring {
   readonly activatedAt: Column<number> = new Float64Column()
   readonly #index = new GrowingMap<string, number>(idBits)
   readonly #ids: Column<string | undefined> = new StringColumn()
+  readonly #random: Random
   #secrets: Secrets
+  #space: KeySpace
   readonly #members: readonly SlotSet[] = KEY_STATES.map(() => new SlotSet())
   /** The key that was asked about last: a generated one enters next, and hashing is half of what that costs. */
   #asked: { key: string; id: string } | undefined
   #retired = 0
   #serial = 0
 
-  /** `keyLength` is that of the keys to expect, in characters. */
-  constructor(keyLength: number) {
-    this.#secrets = new Secrets(keyLength)
+  /** `shape` is that of the keys to generate, and to expect; `serial` the largest that was given so far. */
+  constructor(shape: Shape, random: Random, serial = 0) {
+    this.#random = random
+    this.#serial = serial
+    this.#secrets = secretsOf(shape)
+    this.#space = this.#makeSpace(shape)
+  }
+
+  /** The largest serial that was given. */
+  get serial(): number {
+    return this.#serial
+  }
+
+  /** How many keys there could be. */
+  get spaceSize(): bigint {
+    return this.#space.size
+  }
+
+  /** How many of them neither live nor are retired. */
+  get unused(): bigint {
+    return this.#space.size - BigInt(this.#space.used)
   }
 
   get living(): number {
@@ -59,11 +85,11 @@ export class Keyring {
   /** The slot of the key with this id, or undefined where none lives. */
   find(id: string): number | undefined {
     const slot = this.#index.get(id)
-    return slot === RETIRED ? undefined : slot
+    return slot === undefined || slot < 0 ? undefined : slot
   }
 
   isRetired(id: string): boolean {
-    return this.#index.get(id) === RETIRED
+    return (this.#index.get(id) ?? 0) < 0
   }
 
   /** Whether a key lives or is retired. */
@@ -89,18 +115,15 @@ export class Keyring {
     return KEY_STATES[this.records.get(slot, PLACE) % 4] as KeyState
   }
 
+  /** A random key that neither lives nor is retired enters, free; at least one must be left. Returns its slot. */
+  generate(now: number): number {
+    return this.#insert(this.#space.draw(), now)
+  }
+
   /** A key that neither lives nor is retired enters, free. Returns its slot. */
   insert(key: string, now: number): number {
-    const id = this.#asked?.key === key ? this.#asked.id : keyId(key)
-    this.#asked = undefined
-    const slot = this.records.open()
-    this.#index.set(id, slot)
-    this.#ids.set(slot, id)
-    this.#secrets.set(slot, key)
-    this.records.set(slot, CREATED_AT, now)
-    this.records.set(slot, SERIAL, ++this.#serial)
-    this.#enter(slot, 'free')
-    return slot
+    this.#space.take(this.#space.placeOf(key))
+    return this.#insert(key, now)
   }
 
   move(slot: number, state: KeyState): void {
@@ -108,14 +131,16 @@ export class Keyring {
     this.#enter(slot, state)
   }
 
-  /** A key is gone. Nothing of it remains but, where it is retired, its id. */
+  /** A key is gone. Nothing of it remains but, where it is retired, its id and its place in the key space. */
   remove(slot: number, retire: boolean): void {
     const id = this.idOf(slot)
+    const place = this.#space.placeOf(this.keyOf(slot))
     if (retire) {
-      this.#index.set(id, RETIRED)
+      this.#index.set(id, LAST_RETIRED - place)
       this.#retired++
     } else {
       this.#index.delete(id)
+      this.#space.giveBack(place)
     }
     this.#leave(slot)
     this.#ids.set(slot, undefined)
@@ -125,6 +150,62 @@ export class Keyring {
     if (this.metadata.get(slot) !== undefined) this.metadata.set(slot, undefined)
     if (this.activatedAt.get(slot) !== 0) this.activatedAt.set(slot, 0)
     this.records.close(slot)
+  }
+
+  /** What lasts about an id; undefined where no key has it, and none that had it is retired. */
+  record(id: string): KeyRecord | RetiredRecord | undefined {
+    const slot = this.#index.get(id)
+    if (slot === undefined) return undefined
+    if (slot < 0) return { place: LAST_RETIRED - slot }
+    const { records } = this
+    return {
+      key: this.keyOf(slot),
+      serial: records.get(slot, SERIAL),
+      createdAt: records.get(slot, CREATED_AT),
+      activatedAt: this.activatedAt.get(slot),
+      keepAliveBy: records.get(slot, KEEP_ALIVE_BY),
+      state: this.stateOf(slot),
+      until: records.get(slot, UNTIL),
+      acquiredAt: records.get(slot, ACQUIRED_AT),
+      fence: records.get(slot, FENCE),
+      holdMs: records.get(slot, HOLD_MS),
+      holder: this.holders.get(slot),
+      owner: this.#owners.get(slot),
+      metadata: this.metadata.get(slot)
+    }
+  }
+
+  /** A key of which nothing is known enters as its record says, but for its metadata. Returns its slot. */
+  restore(id: string, record: KeyRecord): number {
+    this.#space.take(this.#space.placeOf(record.key))
+    const { records } = this
+    const slot = this.#open(id, record.key, record.state)
+    records.set(slot, CREATED_AT, record.createdAt)
+    records.set(slot, KEEP_ALIVE_BY, record.keepAliveBy)
+    records.set(slot, UNTIL, record.until)
+    records.set(slot, ACQUIRED_AT, record.acquiredAt)
+    records.set(slot, FENCE, record.fence)
+    records.set(slot, SERIAL, record.serial)
+    records.set(slot, HOLD_MS, record.holdMs)
+    if (record.activatedAt !== 0) this.activatedAt.set(slot, record.activatedAt)
+    if (record.holder !== undefined) this.holders.set(slot, record.holder)
+    this.setOwner(slot, record.owner)
+    this.#serial = Math.max(this.#serial, record.serial)
+    return slot
+  }
+
+  /** A key of which nothing is known was retired. */
+  restoreRetired(id: string, { place }: RetiredRecord): void {
+    this.#space.take(place)
+    this.#index.set(id, LAST_RETIRED - place)
+    this.#retired++
+  }
+
+  /** The id of a retired key is forgotten: it may be generated or imported again. */
+  forgetRetired(id: string): void {
+    this.#space.giveBack(LAST_RETIRED - (this.#index.get(id) as number))
+    this.#index.delete(id)
+    this.#retired--
   }
 
   forgetHolder(slot: number): void {
@@ -141,9 +222,32 @@ export class Keyring {
     return owner === undefined || its === undefined || its === owner
   }
 
-  /** From now on keys of another length are to be expected. None may live. */
-  expectLength(keyLength: number): void {
-    this.#secrets = new Secrets(keyLength)
+  /** From now on keys of another shape are generated. None may live or be retired. */
+  reshape(shape: Shape): void {
+    this.#secrets = secretsOf(shape)
+    this.#space = this.#makeSpace(shape)
+  }
+
+  #makeSpace(shape: Shape): KeySpace {
+    return createKeySpace(shape, this.#random, key => this.isUsed(key))
+  }
+
+  #insert(key: string, now: number): number {
+    const id = this.#asked?.key === key ? this.#asked.id : keyId(key)
+    this.#asked = undefined
+    const slot = this.#open(id, key, 'free')
+    this.records.set(slot, CREATED_AT, now)
+    this.records.set(slot, SERIAL, ++this.#serial)
+    return slot
+  }
+
+  #open(id: string, key: string, state: KeyState): number {
+    const slot = this.records.open()
+    this.#index.set(id, slot)
+    this.#ids.set(slot, id)
+    this.#secrets.set(slot, key)
+    this.#enter(slot, state)
+    return slot
   }
 
   #membersOf(state: KeyState): SlotSet {
@@ -159,4 +263,8 @@ export class Keyring {
     const moved = (this.#members[place % 4] as SlotSet).removeAt(Math.floor(place / 4))
     if (moved !== -1) this.records.set(moved, PLACE, place)
   }
+}
+
+function secretsOf({ prefix, length }: Shape): Secrets {
+  return new Secrets(prefix.length + length)
 }

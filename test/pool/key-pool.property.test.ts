@@ -1,14 +1,18 @@
 import { deepStrictEqual as same, ok } from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { keyId } from '../../src/pool/key-id.ts'
 import {
   DEFAULT_POLICY,
   KeyPool,
+  type KeyPoolOptions,
+  type KeyRecord,
   type KeyState,
   type Metadata,
   type Policy,
-  type Random
+  type Random,
+  type RetiredRecord
 } from '../../src/pool/key-pool.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { NaivePool } from '../support/naive-pool.ts'
@@ -22,6 +26,8 @@ type Target = { nth: number; of: 'living' | 'leased' | 'ever' }
 // Few lengths, all near each other: so deadlines meet.
 const leaseMs = fc.constantFrom(undefined, undefined, undefined, 100, 100, 101, 150, 300)
 const metadata = fc.constantFrom(null, { colour: 'red' }, { colour: 'blue' })
+// Mostly nobody: then anybody may act on the lease.
+const owner = fc.constantFrom(undefined, undefined, 'one', 'other')
 const state = fc.option(fc.constantFrom<KeyState>('free', 'leased', 'cooling'), { nil: undefined })
 const verb = <V extends string>(name: V) => fc.constant(name)
 
@@ -72,15 +78,16 @@ const oneVerb = fc.oneof(
       metadata
     })
   },
-  { weight: 9, arbitrary: fc.record({ verb: verb('acquire'), leaseMs, holder: fc.boolean() }) },
-  { weight: 4, arbitrary: fc.record({ verb: verb('renew'), nth, leaseMs, keepAlive: fc.boolean() }) },
+  { weight: 9, arbitrary: fc.record({ verb: verb('acquire'), leaseMs, holder: fc.boolean(), owner }) },
+  { weight: 4, arbitrary: fc.record({ verb: verb('renew'), nth, leaseMs, keepAlive: fc.boolean(), owner }) },
   {
     weight: 6,
     arbitrary: fc.record({
       verb: verb('release'),
       nth,
       cooldownMs: fc.constantFrom(0, 0, 0, 1, 100, 300),
-      times: fc.integer({ min: 1, max: 2 })
+      times: fc.integer({ min: 1, max: 2 }),
+      owner
     })
   },
   {
@@ -96,13 +103,15 @@ const oneVerb = fc.oneof(
       verb: verb('lease'),
       nth,
       fence: fc.constantFrom('right', 'before', 'after'),
-      reveal: fc.boolean()
+      reveal: fc.boolean(),
+      owner
     })
   },
   { weight: 2, arbitrary: fc.record({ verb: verb('list'), state, limit: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 2, arbitrary: fc.record({ verb: verb('policy'), changes }) },
   fc.record({ verb: verb('activate'), target }),
   fc.record({ verb: verb('metadata'), target, metadata }),
+  { weight: 3, arbitrary: fc.record({ verb: fc.constantFrom('restart', 'commit', 'take back') }) },
   fc.record({ verb: verb('next free') }),
   fc.record({ verb: verb('sweep'), limit: fc.nat(3) })
 )
@@ -137,18 +146,29 @@ interface Walk {
 /** A pool and its naive twin, whose answers to each verb must be the same. */
 class Pair {
   readonly #clock = new ManualClock()
-  readonly #pool: KeyPool
-  readonly #naive: NaivePool
+  readonly #random: Random
+  #pool: KeyPool
+  #naive: NaivePool
+  /** What a disk would hold, by id. */
+  #records = new Map<string, Readonly<KeyRecord | RetiredRecord>>()
+  /** What the disk held at the last commit, and the twin then. */
+  #committed: { records: Map<string, Readonly<KeyRecord | RetiredRecord>>; naive: NaivePool }
+  /** The ids of which the journal has told since. */
+  readonly #touched = new Set<string>()
   /** Every key and every lease that ever was, the newest last. */
   readonly #keys: string[] = []
   readonly #leases: { id: string; keyId: string; fence: number }[] = []
   /** Whether to sweep where a verb says 'behind', and to ask again; otherwise it is left at that. */
   readonly #patient: boolean
   #walk: Walk | undefined
+  /** Apart from what the pool draws, which may be biased. */
+  readonly #shuffle = seededRandom(1)
 
   constructor(policy: Policy, random: Random, patient: boolean) {
-    this.#pool = new KeyPool({ policy, clock: this.#clock.now, random })
+    this.#random = random
+    this.#pool = this.#makePool({ policy })
     this.#naive = new NaivePool(policy, this.#clock.now)
+    this.#committed = { records: new Map(), naive: this.#naive.copy() }
     this.#patient = patient
   }
 
@@ -181,17 +201,17 @@ class Pair {
         return same(answer, naive.importKeys(keys, step.metadata))
       }
       case 'acquire':
-        return void this.#acquire(step.leaseMs, step.holder ? 'somebody' : undefined)
+        return void this.#acquire(step.leaseMs, step.holder ? 'somebody' : undefined, step.owner)
       case 'acquire many':
         for (let i = 0; i < step.count && this.#acquire(step.leaseMs); i++);
         return
       case 'renew':
-        return this.#renew(this.#leaseAt(step.nth).id, step.leaseMs, step.keepAlive)
+        return this.#renew(this.#leaseAt(step.nth).id, step.leaseMs, step.keepAlive, step.owner)
       case 'renew many':
         for (let i = 0; i < step.count; i++) this.#renew(this.#leaseAt(step.from + i).id, undefined, false)
         return
       case 'release':
-        for (let i = 0; i < step.times; i++) this.#release(this.#leaseAt(step.nth).id, step.cooldownMs)
+        for (let i = 0; i < step.times; i++) this.#release(this.#leaseAt(step.nth).id, step.cooldownMs, step.owner)
         return
       case 'release many':
         for (let i = 0; i < step.count; i++) this.#release(this.#leaseAt(step.from + i).id, step.cooldownMs)
@@ -225,7 +245,8 @@ class Pair {
       case 'lease': {
         const { keyId, fence } = this.#leaseAt(step.nth)
         const id = `${keyId}.${fence + { right: 0, before: -1, after: 1 }[step.fence]}`
-        return same(pool.lease(id, { reveal: step.reveal }), naive.lease(id, step.reveal))
+        const { reveal, owner } = step
+        return same(pool.lease(id, { reveal, owner }), naive.lease(id, reveal, owner))
       }
       case 'list':
         return this.#list(step.state, step.limit)
@@ -238,6 +259,14 @@ class Pair {
       case 'policy':
         // A longest hold or a lease alone may not fit the other: both say so.
         return same(pool.setPolicy(step.changes), naive.setPolicy(step.changes))
+      case 'restart':
+        return this.#restart()
+      case 'commit':
+        this.#touched.clear()
+        this.#committed = { records: new Map(this.#records), naive: naive.copy() }
+        return
+      case 'take back':
+        return this.#takeBack()
     }
   }
 
@@ -248,6 +277,7 @@ class Pair {
     const { nextDeadline } = this.#naive
     ok(pool.nextSweepAt <= nextDeadline, `sweep at ${pool.nextSweepAt}, too late for ${nextDeadline}`)
     same(pool.fence, this.#naive.fence)
+    same(pool.serial, this.#naive.serial)
     same(pool.policy, this.#naive.policy)
     same(pool.keyspace(), this.#naive.keyspace())
     if (!look) return
@@ -284,8 +314,60 @@ class Pair {
     this.checkAll()
   }
 
-  #acquire(leaseMs: number | undefined, holder?: string): boolean {
-    const answer = this.#unlessBehind(() => this.#pool.acquire({ leaseMs, holder }))
+  #makePool(options: Omit<KeyPoolOptions, 'clock'>): KeyPool {
+    const told = (id: string): void => {
+      const before = this.#records.get(id)
+      const record = pool.record(id)
+      ok(!isDeepStrictEqual(record, before) || (record && 'metadata' in record && record.metadata), 'nothing changed')
+      if (record === undefined) this.#records.delete(id)
+      else this.#records.set(id, { ...record })
+      this.#touched.add(id)
+    }
+    const pool: KeyPool = new KeyPool({
+      ...options,
+      clock: this.#clock.now,
+      random: this.#random,
+      journal: {
+        changed: told,
+        aged(id) {
+          told(id)
+          same(Object.keys(pool.record(id) ?? {}), ['place'])
+        }
+      }
+    })
+    return pool
+  }
+
+  /** Another pool that knows what the disk held: in no particular order, and some of it twice. */
+  #restart(): void {
+    const { policy, fence, serial } = this.#pool
+    const records = [...this.#records]
+    for (let i = records.length - 1; i > 0; i--) {
+      const j = this.#shuffle.below(i + 1)
+      ;[records[i], records[j]] = [records[j] as (typeof records)[0], records[i] as (typeof records)[0]]
+    }
+    this.#pool = this.#makePool({ policy, fence, serial })
+    for (const [id, record] of [...records, ...records.slice(0, 3)]) this.#pool.restore(id, record)
+    this.#walk = undefined
+  }
+
+  /** What came after the last commit could not be written: it never was, but that fences and serials are used up. */
+  #takeBack(): void {
+    const { records, naive } = this.#committed
+    for (const id of this.#touched) this.#pool.restore(id, undefined)
+    same(this.#pool.setPolicy(naive.policy), naive.policy)
+    for (const id of this.#touched) this.#pool.restore(id, records.get(id))
+    this.#touched.clear()
+    this.#records = new Map(records)
+    naive.fence = this.#pool.fence
+    naive.serial = this.#pool.serial
+    this.#naive = naive
+    this.#committed = { records, naive: naive.copy() }
+    this.#walk = undefined
+  }
+
+  #acquire(leaseMs: number | undefined, holder?: string, owner?: string): boolean {
+    const answer = this.#unlessBehind(() => this.#pool.acquire({ leaseMs, holder, owner }))
     if (answer === 'behind') return false
     const picked = typeof answer === 'string' ? undefined : answer.keyId
     if (typeof answer !== 'string') {
@@ -293,16 +375,19 @@ class Pair {
       ok(before === undefined || before.fence < answer.fence, 'fences grow')
       this.#leases.push(answer)
     }
-    same(answer, this.#naive.acquire(leaseMs, holder ?? null, picked))
+    same(answer, this.#naive.acquire(leaseMs, holder ?? null, owner, picked))
     return picked !== undefined
   }
 
-  #renew(leaseId: string, leaseMs: number | undefined, keepAlive: boolean): void {
-    same(this.#pool.renew(leaseId, { leaseMs, keepAlive }), this.#naive.renew(leaseId, leaseMs, keepAlive))
+  #renew(leaseId: string, leaseMs: number | undefined, keepAlive: boolean, owner?: string): void {
+    same(
+      this.#pool.renew(leaseId, { leaseMs, keepAlive, owner }),
+      this.#naive.renew(leaseId, leaseMs, keepAlive, owner)
+    )
   }
 
-  #release(leaseId: string, cooldownMs: number): void {
-    same(this.#pool.release(leaseId, { cooldownMs }), this.#naive.release(leaseId, cooldownMs))
+  #release(leaseId: string, cooldownMs: number, owner?: string): void {
+    same(this.#pool.release(leaseId, { cooldownMs, owner }), this.#naive.release(leaseId, cooldownMs, owner))
   }
 
   #keepAlive(id: string): void {
@@ -437,7 +522,7 @@ function play({ policy, begin, steps, looks, runs }: Game): void {
 const several = (verbs: fc.Arbitrary<Verb>, most: number): fc.Arbitrary<Verb[]> =>
   fc.array(verbs, { minLength: 5, maxLength: most, size: 'max' })
 // Some 8 s, or longer where others share the processor.
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const calm = fc.oneof({ weight: 5, arbitrary: oneVerb }, { weight: 1, arbitrary: wait })
 const wild = fc.oneof(
@@ -476,7 +561,10 @@ const backlog = fc
     { verb: 'wait for', target: 0, deadline, before: true },
     ...kept.map(nth => ({ verb: 'keep alive', target: { nth, of: 'living' } }) as const),
     { verb: 'wait', ms: 1 },
-    ...Array.from({ length: asked }, () => ({ verb: 'acquire', leaseMs: undefined, holder: false }) as const)
+    ...Array.from(
+      { length: asked },
+      () => ({ verb: 'acquire', leaseMs: undefined, holder: false, owner: undefined }) as const
+    )
   ])
 
 t.test('a pool that is behind answers as a plain list does', async () => {

@@ -164,7 +164,7 @@ const CONSTANT = [
 ]
 
 // Some 15 s, or longer where others share the processor.
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 t.teardown(countSteps())
 
 for (const n of [1000, MILLION]) {
@@ -277,7 +277,7 @@ t.test('a key is generated in a few steps from a space of 2^20 keys, also the la
   }
   t.ok(most <= 2 * SPLIT + FEW, `${most}`)
   t.ok(sum / 2 ** 20 <= 2 * FEW, `${sum / 2 ** 20}`)
-  space.giveBack('abcde')
+  space.giveBack(space.placeOf('abcde'))
   let last = ''
   t.ok(stepsOf(() => (last = space.draw())) <= FEW)
   t.equal(last, 'abcde')
@@ -302,7 +302,7 @@ t.test('keys that have much in common are taken in a few steps too', async t => 
     for (let i = 0; i < 150_000; i++)
       most = Math.max(
         most,
-        stepsOf(() => space.take(keyOf(i)))
+        stepsOf(() => space.take(space.placeOf(keyOf(i))))
       )
     t.ok(most <= 2 * SPLIT + 2 * FEW, `the same ${name}: ${most}`)
   }

@@ -4,12 +4,13 @@ import { keyId } from '../../src/pool/key-id.ts'
 import { Keyring } from '../../src/pool/keyring.ts'
 import { ACQUIRED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, UNTIL } from '../../src/pool/records.ts'
 import { formatCursor, parseCursor, parseLeaseId, viewKey, viewLease } from '../../src/pool/views.ts'
+import { seededRandom } from '../support/seeded-random.ts'
 
 const NOW = 1_000_000
 const ID = keyId('abcd')
 
 function createRing() {
-  const ring = new Keyring(4)
+  const ring = new Keyring({ alphabet: 'abcd', length: 4, prefix: '' }, seededRandom(1))
   const slot = ring.insert('abcd', NOW)
   ring.records.set(slot, KEEP_ALIVE_BY, Infinity)
   return { ring, slot, records: ring.records }

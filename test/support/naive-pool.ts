@@ -24,6 +24,7 @@ interface NaiveKey {
   releasedAt: number
   fence: number
   holder: string | null
+  owner: string | undefined
   metadata: Metadata | null
   /** How often its state changed. */
   moves: number
@@ -36,14 +37,24 @@ interface NaiveKey {
 export class NaivePool {
   readonly #clock: () => number
   #keys: NaiveKey[] = []
-  readonly #retired = new Set<string>()
-  #serial = 0
+  #retired = new Set<string>()
   policy: Policy
+  serial = 0
   fence = 0
 
   constructor(policy: Policy, clock: () => number) {
     this.policy = policy
     this.#clock = clock
+  }
+
+  /** Another that knows the same, from now on for itself. */
+  copy(): NaivePool {
+    const copy = new NaivePool(this.policy, this.#clock)
+    copy.#keys = this.#keys.map(key => ({ ...key }))
+    copy.#retired = new Set(this.#retired)
+    copy.serial = this.serial
+    copy.fence = this.fence
+    return copy
   }
 
   /** The living keys, the newest last. */
@@ -150,7 +161,7 @@ export class NaivePool {
   }
 
   /** `picked` is the key's id, absent where the pool found none. */
-  acquire(leaseMs = this.policy.leaseMs, holder: string | null, picked?: string): LeaseView | string {
+  acquire(leaseMs = this.policy.leaseMs, holder: string | null, owner?: string, picked?: string): LeaseView | string {
     if (leaseMs > this.policy.leaseMs) return 'lease-too-long'
     const free = this.keys().filter(({ state }) => state === 'free')
     if (free.length === 0) return 'no-free-key'
@@ -158,19 +169,26 @@ export class NaivePool {
     if (key === undefined) throw new Error(`${picked} is not one of the free ${free.map(({ id }) => id)}`)
     const acquiredAt = this.#clock()
     this.#move(key, 'leased')
-    Object.assign(key, { holder, leaseMs, acquiredAt, until: acquiredAt + leaseMs, fence: ++this.fence })
+    Object.assign(key, { holder, owner, leaseMs, acquiredAt, until: acquiredAt + leaseMs, fence: ++this.fence })
     return this.#viewLease(key, true)
   }
 
-  lease(leaseId: string, reveal = false): LeaseView | 'lease-lost' {
+  lease(leaseId: string, reveal = false, owner?: string): ReturnType<KeyPool['lease']> {
     const key = this.#findLease(leaseId)
-    return key === undefined ? 'lease-lost' : this.#viewLease(key, reveal)
+    if (key === undefined) return 'lease-lost'
+    return this.#isOwnedBy(key, owner) ? this.#viewLease(key, reveal) : 'forbidden'
   }
 
-  renew(leaseId: string, leaseMs: number | undefined, keepAlive: boolean): ReturnType<KeyPool['renew']> {
+  renew(
+    leaseId: string,
+    leaseMs: number | undefined,
+    keepAlive: boolean,
+    owner?: string
+  ): ReturnType<KeyPool['renew']> {
     if (leaseMs !== undefined && leaseMs > this.policy.leaseMs) return 'lease-too-long'
     const key = this.#findLease(leaseId)
     if (key === undefined) return 'lease-lost'
+    if (!this.#isOwnedBy(key, owner)) return 'forbidden'
     const longest = key.acquiredAt + this.#longestHold
     if (key.until >= longest) return 'max-hold-reached'
     key.until = Math.max(key.until, Math.min(this.#clock() + (leaseMs ?? key.leaseMs), longest))
@@ -178,9 +196,10 @@ export class NaivePool {
     return this.#viewLease(key, false)
   }
 
-  release(leaseId: string, cooldownMs: number): 'released' | 'lease-lost' {
+  release(leaseId: string, cooldownMs: number, owner?: string): ReturnType<KeyPool['release']> {
     const key = this.keys().find(({ id, fence }) => fence > 0 && `${id}.${fence}` === leaseId)
     if (key === undefined) return 'lease-lost'
+    if (!this.#isOwnedBy(key, owner)) return 'forbidden'
     if (key.state === 'leased') {
       this.#move(key, cooldownMs === 0 ? 'free' : 'cooling')
       key.holder = null
@@ -213,6 +232,10 @@ export class NaivePool {
     return this.keys().find(({ id, fence, state }) => state === 'leased' && `${id}.${fence}` === leaseId)
   }
 
+  #isOwnedBy(key: NaiveKey, owner: string | undefined): boolean {
+    return owner === undefined || key.owner === undefined || key.owner === owner
+  }
+
   get #used(): string[] {
     return [...this.keys().map(({ key }) => key), ...this.#retired]
   }
@@ -235,7 +258,7 @@ export class NaivePool {
     const made: NaiveKey = {
       id: keyId(key),
       key,
-      serial: ++this.#serial,
+      serial: ++this.serial,
       createdAt: this.#clock(),
       activatedAt: null,
       keepAliveBy: this.#clock() + (this.policy.keepAliveMs ?? Infinity),
@@ -246,6 +269,7 @@ export class NaivePool {
       releasedAt: 0,
       fence: 0,
       holder: null,
+      owner: undefined,
       metadata,
       moves: 0
     }
