@@ -1,8 +1,10 @@
 import type { Clock } from '../clock.ts'
 import { DEFAULT_POOL, type Engine, MAX_POOLS, type PoolView, type Refusal } from '../engine.ts'
-import { cryptoRandom, type Policy, type Random } from '../pool/key-pool.ts'
-import { type KeptResult, MemoryPool } from './memory-pool.ts'
-import { Retries } from './retries.ts'
+import { cryptoRandom, DEFAULT_POLICY, type Policy, type Random } from '../pool/key-pool.ts'
+import { admitted, type Dismissal, graver } from './dismissal.ts'
+import type { EngineJournal, SavedEngine, SavedPool } from './engine-journal.ts'
+import { KeptLimit } from './kept-limit.ts'
+import { MemoryPool } from './memory-pool.ts'
 import { Sweeper } from './sweeper.ts'
 
 /** How many keys and outcomes are kept for retries, in all pools: some hundred megabytes at the most. */
@@ -18,6 +20,10 @@ export interface MemoryEngineOptions {
   random?: Random
   /** Told of faults in the sweep, which goes on. */
   onFault: (error: unknown) => void
+  /** Told of what is to outlast the process. Nobody by default. */
+  journal?: EngineJournal
+  /** What a former process left. Each of its pools waits for its keys, and for `resume`. */
+  saved?: SavedEngine
 }
 
 /**
@@ -27,24 +33,47 @@ export interface MemoryEngineOptions {
  * refuse all later holders otherwise. So they start at the instant of the start, times FENCES_PER_MS, and are larger than
  * those of earlier processes unless a pool sustained a million leases per second, or the machine's clock was set back in
  * between. A pool that is made under the name of one that was deleted goes on from the largest fence of any deleted one.
+ * Pools that were saved go on from their own.
  */
 export class MemoryEngine implements Engine {
   readonly #clock: Clock
   readonly #random: Random
   readonly #pools = new Map<string, MemoryPool>()
   readonly #sweeper: Sweeper
-  readonly #results: Retries<KeptResult>
+  readonly #limit = new KeptLimit(MAX_KEPT)
+  readonly #journal: EngineJournal | undefined
   #largestFence: number
-  #incarnations = 0
-  #draining = false
+  #incarnation: number
+  #dismissed: Dismissal | undefined
 
-  constructor({ clock, random = cryptoRandom(), onFault }: MemoryEngineOptions) {
+  constructor({ clock, random = cryptoRandom(), onFault, journal, saved }: MemoryEngineOptions) {
     this.#clock = clock
     this.#random = random
+    this.#journal = journal
     this.#sweeper = new Sweeper(clock, () => this.#pools.values(), onFault)
-    this.#results = new Retries(({ until }) => until <= clock.now(), MAX_KEPT)
-    this.#largestFence = clock.now() * FENCES_PER_MS
-    this.#pools.set(DEFAULT_POOL, this.#make(DEFAULT_POOL))
+    const { pools, fence, incarnation } = saved ?? { pools: [], fence: 0, incarnation: 0 }
+    this.#largestFence = Math.max(fence, clock.now() * FENCES_PER_MS)
+    this.#incarnation = pools.reduce((largest, pool) => Math.max(largest, pool.incarnation), incarnation)
+    for (const pool of pools) this.#pools.set(pool.name, this.#open(pool, true))
+    if (!this.#pools.has(DEFAULT_POOL)) this.putPool(DEFAULT_POOL, {})
+  }
+
+  /** The largest fence of any pool that was deleted, and where new pools' fences begin. */
+  get fence(): number {
+    return this.#largestFence
+  }
+
+  /** The largest incarnation that was given. */
+  get incarnation(): number {
+    return this.#incarnation
+  }
+
+  find(name: string): MemoryPool | undefined {
+    return this.#pools.get(name)
+  }
+
+  handles(): Iterable<MemoryPool> {
+    return this.#pools.values()
   }
 
   pools(): PoolView[] {
@@ -56,23 +85,31 @@ export class MemoryEngine implements Engine {
   }
 
   putPool(name: string, policy: Partial<Policy>): ReturnType<Engine['putPool']> {
-    const pool = this.#pools.get(name)
-    if (pool !== undefined) return pool.setPolicy(policy) ?? { made: false, pool: pool.view() }
-    if (this.#pools.size >= MAX_POOLS) return { refusal: 'too-many-pools' }
-    const made = this.#make(name)
-    const refusal = made.setPolicy(policy)
+    const present = this.#pools.get(name)
+    if (present === undefined && this.#pools.size >= MAX_POOLS) return { refusal: 'too-many-pools' }
+    const pool = present ?? this.#make(name)
+    const refusal = pool.setPolicy(policy)
     if (refusal !== undefined) return refusal
-    this.#pools.set(name, made)
-    return { made: true, pool: made.view() }
+    this.#pools.set(name, pool)
+    this.#journal?.poolChanged(pool)
+    return { made: present === undefined, pool: pool.view() }
   }
 
   deletePool(name: string): 'deleted' | Refusal<'unknown-pool'> {
     return this.#in(name, pool => {
-      this.#largestFence = Math.max(this.#largestFence, pool.fence)
-      this.#pools.delete(name)
-      pool.dismiss({ refusal: 'unknown-pool' })
+      this.remove(name)
+      this.#journal?.poolDeleted(pool)
       return 'deleted'
     })
+  }
+
+  /** Takes back a pool that was made; the journal is not told. */
+  remove(name: string): void {
+    const pool = this.#pools.get(name)
+    if (pool === undefined) return
+    this.#largestFence = Math.max(this.#largestFence, pool.fence)
+    this.#pools.delete(name)
+    pool.end()
   }
 
   generate(name: string, ...rest: Rest<'generate'>): ReturnType<Engine['generate']> {
@@ -137,12 +174,23 @@ export class MemoryEngine implements Engine {
   }
 
   drain(): void {
-    this.#draining = true
-    for (const pool of this.#pools.values()) pool.dismiss({ refusal: 'draining' })
+    this.dismiss({ refusal: 'draining' })
+  }
+
+  /** Refuses all who wait, in pools to come too, and those who would; 'draining' for good. */
+  dismiss(refusal: Dismissal): void {
+    this.#dismissed = graver(this.#dismissed, refusal)
+    for (const pool of this.#pools.values()) pool.dismiss(refusal)
+  }
+
+  /** Storage is available again: callers may wait, unless the engine drains. */
+  admit(): void {
+    this.#dismissed = admitted(this.#dismissed)
+    for (const pool of this.#pools.values()) pool.admit()
   }
 
   close(): void {
-    this.#draining = true
+    this.drain()
     this.#sweeper.close()
     for (const pool of this.#pools.values()) pool.close()
   }
@@ -153,16 +201,21 @@ export class MemoryEngine implements Engine {
   }
 
   #make(name: string): MemoryPool {
+    const incarnation = ++this.#incarnation
+    return this.#open({ name, incarnation, policy: DEFAULT_POLICY, fence: this.#largestFence, serial: 0 }, false)
+  }
+
+  #open(saved: SavedPool, recovers: boolean): MemoryPool {
     const pool = new MemoryPool({
-      name,
-      fence: this.#largestFence,
+      saved,
+      recovers,
       clock: this.#clock,
       random: this.#random,
       wake: pool => this.#sweeper.wake(pool),
-      results: this.#results,
-      incarnation: ++this.#incarnations
+      limit: this.#limit,
+      journal: this.#journal
     })
-    if (this.#draining) pool.dismiss({ refusal: 'draining' })
+    if (this.#dismissed !== undefined) pool.dismiss(this.#dismissed)
     return pool
   }
 }

@@ -4,7 +4,6 @@ import {
   type Counts,
   type Delayed,
   type Engine,
-  KEPT_MS,
   MAX_WAITING,
   type Operation,
   type Outcome,
@@ -17,6 +16,7 @@ import {
   type AcquireRequest,
   type KeyImport,
   KeyPool,
+  type KeyRecord,
   type KeyView,
   type LeaseView,
   type ListRequest,
@@ -24,37 +24,33 @@ import {
   type Policy,
   type Random,
   type ReleaseRequest,
-  type RenewRequest
+  type RenewRequest,
+  type RetiredRecord
 } from '../pool/key-pool.ts'
-import { type BatchVerbs, type KeptOutcome, keepOutcome, operate, replayOutcome } from './batch.ts'
-import { type Replay, Retries } from './retries.ts'
+import { type BatchVerbs, operate } from './batch.ts'
+import { admitted, type Dismissal, graver } from './dismissal.ts'
+import type { EngineJournal, JournaledPool, KeptCall, SavedPool, SavedResults } from './engine-journal.ts'
+import type { KeptLimit } from './kept-limit.ts'
+import { PoolRetries } from './pool-retries.ts'
+import type { Retries } from './retries.ts'
 import type { Sweepable } from './sweeper.ts'
 import { type AcquireAnswer, type Waiter, Waiters } from './waiters.ts'
 
 /** How many due deadlines of each kind are applied before a batch. */
 const APPLIED_PER_CALL = 16
 
-/** A result that is kept for retries: what it was made of, not what it showed. */
-export interface KeptResult {
-  until: number
-  /** Of generated or imported keys. */
-  ids: string[]
-  /** Of a batch. */
-  outcomes: KeptOutcome[]
-}
-
 export interface MemoryPoolOptions {
-  name: string
-  /** The largest fence that this name has had. */
-  fence: number
+  /** How the pool begins: without keys. */
+  saved: SavedPool
+  /** Whether keys of a former process are to be restored: the pool is not swept before `resume`. */
+  recovers: boolean
   clock: Clock
   random: Random
   /** Told when this pool may have set a deadline. */
   wake: (pool: Sweepable) => void
-  /** The results of calls on keys, which all pools share. */
-  results: Retries<KeptResult>
-  /** Tells this pool from others that had its name. */
-  incarnation: number
+  /** Of the results of calls on keys, in all pools. */
+  limit: KeptLimit
+  journal: EngineJournal | undefined
 }
 
 /**
@@ -66,32 +62,76 @@ export interface MemoryPoolOptions {
  * While due deadlines are left (the keys answer 'behind'), a caller that would be refused waits for these to be applied,
  * even one that asked not to wait: the answer might change. The sweep brings all of them on.
  */
-export class MemoryPool implements Sweepable, BatchVerbs {
-  readonly #name: string
+export class MemoryPool implements Sweepable, BatchVerbs, JournaledPool {
+  readonly name: string
+  readonly incarnation: number
   readonly #clock: Clock
   readonly #keys: KeyPool
   readonly #wake: (pool: Sweepable) => void
   readonly #waiters = new Waiters()
-  readonly #leases = new Retries<string>(leaseId => typeof this.#keys.lease(leaseId) === 'string')
-  readonly #results: Retries<KeptResult>
-  readonly #incarnation: number
+  readonly #retries: PoolRetries
   /** During a batch, the instant at which all of it happens. */
   #instant: number | undefined
   #whenCaughtUp: (() => void)[] = []
-  #dismissed: Refusal<'unknown-pool' | 'draining'> | undefined
+  #dismissed: Dismissal | undefined
+  #recovers: boolean
   #closed = false
 
-  constructor({ name, fence, clock, random, wake, results, incarnation }: MemoryPoolOptions) {
-    this.#name = name
+  constructor({ saved, recovers, clock, random, wake, limit, journal }: MemoryPoolOptions) {
+    const { policy, fence, serial } = saved
+    this.name = saved.name
+    this.incarnation = saved.incarnation
+    this.#recovers = recovers
     this.#clock = clock
-    this.#keys = new KeyPool({ fence, random, clock: () => this.#instant ?? clock.now() })
+    this.#keys = new KeyPool({
+      policy,
+      fence,
+      serial,
+      random,
+      clock: () => this.#instant ?? clock.now(),
+      journal: { changed: id => journal?.keyChanged(this, id), aged: id => journal?.keyAged(this, id) }
+    })
     this.#wake = wake
-    this.#results = results
-    this.#incarnation = incarnation
+    this.#retries = new PoolRetries({
+      keys: this.#keys,
+      now: () => clock.now(),
+      limit,
+      kept: (call, scope, result) => {
+        journal?.resultKept(this, call, scope, result)
+        wake(this)
+      },
+      dropped: (call, scope) => journal?.resultDropped(this, call, scope)
+    })
+  }
+
+  get saved(): SavedPool {
+    const { name, incarnation } = this
+    const { policy, fence, serial } = this.#keys
+    return { name, incarnation, policy, fence, serial }
+  }
+
+  record(id: string): KeyRecord | RetiredRecord | undefined {
+    return this.#keys.record(id)
+  }
+
+  /** From now on a key is what its record says, or unknown. The journal is not told. O(log n). */
+  restore(id: string, record: KeyRecord | RetiredRecord | undefined): void {
+    this.#keys.restore(id, record)
+  }
+
+  /** From now on a retry gets this result, or is a new call. The journal is not told. O(1). */
+  restoreResult<C extends KeptCall>(call: C, scope: string, result: SavedResults[C] | undefined): void {
+    this.#retries.restore(call, scope, result)
+  }
+
+  /** What was to be restored has been: keys that are free go to those who wait, and the pool is swept. */
+  resume(): void {
+    this.#recovers = false
+    this.#tended(undefined)
   }
 
   get nextSweepAt(): number {
-    return this.#keys.nextSweepAt
+    return this.#recovers ? Infinity : Math.min(this.#keys.nextSweepAt, this.#retries.nextSweepAt)
   }
 
   get fence(): number {
@@ -99,12 +139,13 @@ export class MemoryPool implements Sweepable, BatchVerbs {
   }
 
   sweep(limit: number): boolean {
-    return this.#tended(this.#keys.sweep(limit))
+    const more = this.#retries.sweep(limit)
+    return this.#tended(this.#keys.sweep(limit)) || more
   }
 
   view(): PoolView {
     const counts = this.#counts()
-    return this.#tended({ name: this.#name, policy: this.#keys.policy, counts, keyspace: this.#keys.keyspace() })
+    return this.#tended({ name: this.name, policy: this.#keys.policy, counts, keyspace: this.#keys.keyspace() })
   }
 
   setPolicy(changes: Partial<Policy>): undefined | Refusal<'policy-locked' | 'max-hold-too-short'> {
@@ -172,11 +213,7 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     const { signal } = context
     // Who has left joins nobody.
     if (signal?.aborted) return this.#tended(this.#noFreeKey())
-    const replay: Replay<LeaseView, string> = {
-      keep: lease => ({ result: lease.id, weight: 1 }),
-      again: leaseId => this.runningLease(leaseId, true)
-    }
-    return this.#leases.once<AcquireAnswer>(retry, replay, signal => this.#acquire(request, { signal }), signal)
+    return this.#retries.leases.once(retry, signal => this.#acquire(request, { signal }), signal)
   }
 
   /** A lease at once or a refusal, without regard to those who wait. */
@@ -202,25 +239,11 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     return outcome === 'released' ? this.#tended(outcome) : this.#answer(outcome)
   }
 
-  runningLease(leaseId: string, reveal: boolean): LeaseView | null {
-    const lease = this.#keys.lease(leaseId, { reveal })
-    return typeof lease === 'string' ? null : lease
-  }
-
-  livingKey(id: string, reveal = false): KeyView | null {
-    const key = this.#keys.get(id, reveal)
-    return typeof key === 'string' ? null : key
-  }
-
   batch(
     operations: readonly Operation[],
     { retry, owner }: { readonly retry?: Retry | undefined; readonly owner?: string | undefined } = {}
   ): ReturnType<Engine['batch']> {
-    const replay: Replay<Outcome[], KeptResult> = {
-      keep: outcomes => ({ result: this.#kept({ outcomes: outcomes.map(keepOutcome) }), weight: outcomes.length }),
-      again: ({ outcomes }) => outcomes.map(outcome => replayOutcome(this, outcome))
-    }
-    return this.#once('batch', retry, replay, () => this.#onceCaughtUp(() => this.#operateAll(operations, owner)))
+    return this.#once(this.#retries.batches, retry, () => this.#onceCaughtUp(() => this.#operateAll(operations, owner)))
   }
 
   /** Nothing is swept any more: also refuses the verbs that wait for that. */
@@ -229,11 +252,22 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     this.dismiss({ refusal: 'draining' })
   }
 
-  /** Refuses all who wait, and from now on those who would. */
-  dismiss(refusal: Refusal<'unknown-pool' | 'draining'>): void {
-    this.#dismissed = refusal
-    this.#waiters.dismiss(refusal)
+  /** Refuses all who wait, and from now on those who would; for good, but for 'storage-unavailable'. */
+  dismiss(refusal: Dismissal): void {
+    this.#dismissed = graver(this.#dismissed, refusal)
+    this.#waiters.dismiss(this.#dismissed)
     this.#goOn()
+  }
+
+  /** Storage is available again: callers may wait. */
+  admit(): void {
+    this.#dismissed = admitted(this.#dismissed)
+  }
+
+  /** The pool is no more: its waiters are refused, and its results make room for others. */
+  end(): void {
+    this.dismiss({ refusal: 'unknown-pool' })
+    this.#retries.clear()
   }
 
   #acquire(
@@ -299,26 +333,15 @@ export class MemoryPool implements Sweepable, BatchVerbs {
     retry: Retry | undefined,
     verb: () => KeyView[] | T | 'behind'
   ): Answer<KeyView[] | T | Delayed | Refusal<'idempotency-key-reused'>> {
-    const replay: Replay<KeyView[], KeptResult> = {
-      keep: keys => ({ result: this.#kept({ ids: keys.map(({ id }) => id) }), weight: keys.length }),
-      again: ({ ids }) => ids.map(id => this.livingKey(id, true)).filter(key => key !== null)
-    }
-    return this.#once('keys', retry, replay, () => this.#onceCaughtUp(verb))
+    return this.#once(this.#retries.keys, retry, () => this.#onceCaughtUp(verb))
   }
 
-  #once<T, V extends Exclude<T, { refusal: unknown }>>(
-    call: string,
+  #once<T, A extends T | { refusal: unknown }>(
+    retries: Retries<T>,
     retry: Retry | undefined,
-    replay: Replay<V, KeptResult>,
-    run: () => Answer<T>
-  ): Answer<T | Refusal<'idempotency-key-reused'>> {
-    if (retry === undefined) return run()
-    const scope = `${call} ${this.#incarnation} ${retry.scope}`
-    return this.#results.once({ ...retry, scope }, replay as Replay<Exclude<T, { refusal: unknown }>, KeptResult>, run)
-  }
-
-  #kept(result: { ids: string[] } | { outcomes: KeptOutcome[] }): KeptResult {
-    return { until: this.#clock.now() + KEPT_MS, ids: [], outcomes: [], ...result }
+    run: () => Answer<A>
+  ): Answer<A | T | Refusal<'idempotency-key-reused'>> {
+    return retry === undefined ? run() : retries.once(retry, run)
   }
 
   #onceCaughtUp<T>(verb: () => T | 'behind'): Answer<T | Delayed> {

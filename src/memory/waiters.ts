@@ -1,11 +1,11 @@
 import type { Timer } from '../clock.ts'
 import type { Refusal } from '../engine.ts'
 import type { AcquireRequest, LeaseView } from '../pool/key-pool.ts'
+import type { Dismissal } from './dismissal.ts'
 import { type Place, Queue } from './queue.ts'
 
 export type AcquireAnswer =
-  | LeaseView
-  | Refusal<'unknown-pool' | 'no-free-key' | 'lease-too-long' | 'overloaded' | 'draining' | 'idempotency-key-reused'>
+  LeaseView | Dismissal | Refusal<'no-free-key' | 'lease-too-long' | 'overloaded' | 'idempotency-key-reused'>
 
 /** A caller that waits for a key. */
 export interface Waiter {
@@ -62,7 +62,7 @@ export class Waiters {
   }
 
   /** Refuses all. */
-  dismiss(refusal: Refusal<'unknown-pool' | 'draining'>): void {
+  dismiss(refusal: Dismissal): void {
     for (let waiter = this.first; waiter !== undefined; waiter = this.first) this.settle(waiter, refusal)
   }
 }

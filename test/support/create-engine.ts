@@ -1,12 +1,15 @@
 import type { Test } from 'tap'
 import type { Answer, Engine } from '../../src/engine.ts'
-import { MemoryEngine } from '../../src/memory/engine.ts'
+import { MemoryEngine, type MemoryEngineOptions } from '../../src/memory/engine.ts'
 import { ManualClock } from './manual-clock.ts'
 
 /** An engine whose time is the test's own. */
-export function createEngine(t: Test, { clock = new ManualClock() } = {}) {
+export function createEngine(
+  t: Pick<Test, 'teardown'>,
+  { clock = new ManualClock(), ...options }: Partial<MemoryEngineOptions> & { clock?: ManualClock } = {}
+) {
   const faults: unknown[] = []
-  const engine = new MemoryEngine({ clock, onFault: error => void faults.push(error) })
+  const engine = new MemoryEngine({ ...options, clock, onFault: error => void faults.push(error) })
   t.teardown(() => engine.close())
   return { engine, clock, faults }
 }
