@@ -3,7 +3,7 @@ import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
 import type { Dialect } from './config.ts'
 import { DEFAULT_POOL, type Engine } from './engine.ts'
 import { registerRandomApiKey } from './dialects/random-api-key.ts'
-import { DEFAULT_TOKENS, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
+import { DEFAULT_TOKENS, makeTokenPool, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
 import type { App } from './http/app-type.ts'
 import { registerBatch } from './http/batch.ts'
 import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
@@ -37,6 +37,8 @@ export interface AppOptions {
 
 export interface Service {
   app: App
+  /** Makes what the dialects need of an engine that has recovered. Rejected where the engine refuses. */
+  prepare(): Promise<void>
   /** From now on /readyz says no; requests are still served. */
   announceStop(): void
   /** From now on new requests, and callers that wait, are refused as `draining`. */
@@ -86,10 +88,13 @@ export async function buildApp(options: AppOptions): Promise<Service> {
   registerBatch(app, engine)
   registerService(app, engine, state)
   if (dialects.includes('random_api_key')) registerRandomApiKey(app, engine)
-  if (dialects.includes('tokenapi')) await registerTokenApi(app, engine, tokens)
+  if (dialects.includes('tokenapi')) registerTokenApi(app, engine)
 
   return {
     app,
+    async prepare() {
+      if (dialects.includes('tokenapi')) await makeTokenPool(engine, tokens)
+    },
     announceStop() {
       state.stopping = true
     },

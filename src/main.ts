@@ -31,6 +31,7 @@ async function main(): Promise<void> {
     connection.once('close', () => connections.delete(connection))
   })
   const address = await listen(service, config)
+  await service.prepare()
   let stopped: Promise<void> | undefined
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // npm passes on a Ctrl-C that the terminal has sent already: a second signal changes nothing.

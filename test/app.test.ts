@@ -9,8 +9,9 @@ import { refused } from './support/problems.ts'
 t.test('both dialects are on by default', async t => {
   const engine = new MemoryEngine({ clock: new ManualClock(), onFault: error => t.error(error) })
   t.teardown(() => engine.close())
-  const { app } = await buildApp({ engine })
+  const { app, prepare } = await buildApp({ engine })
   t.teardown(() => app.close())
+  await prepare()
   t.equal((await app.inject({ method: 'POST', url: '/api/v1/random_api_key/' })).statusCode, 201)
   t.equal((await app.inject({ method: 'POST', url: '/api/get_token' })).statusCode, 200)
   t.match((await app.inject('/v1/pools')).json(), { pools: [{ name: 'default' }, { name: 'tokens' }] })

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { DEFAULT_POOL as POOL, type Engine, isRefusal, type KeyView } from '../engine.ts'
+import { DEFAULT_POOL as POOL, type Engine, isRefusal, type KeyView, type Refusal } from '../engine.ts'
 import type { App } from '../http/app-type.ts'
 import { Caller, releaseUnlessWritten } from '../http/caller.ts'
 import { instant } from '../http/instants.ts'
@@ -76,7 +76,7 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
       if (isRefusal(lease)) return lease.refusal === 'no-free-key' ? say(reply, 404, NO_KEY) : refuse(reply, lease)
       releaseUnlessWritten(reply, engine, POOL, [lease])
       const key = await engine.key(POOL, lease.keyId, true)
-      return isRefusal(key) ? say(reply, 404, NO_KEY) : rowOf(key)
+      return isRefusal(key) ? refuseUnless(reply, key, 404, NO_KEY) : rowOf(key)
     }
   )
 
@@ -86,9 +86,10 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
     { summary: 'Unblock a key', query: byKey, response: { 200: row, 400: message } },
     async (request, reply) => {
       const id = idGiven(request)
-      await engine.unblock(POOL, id)
-      const key = await engine.key(POOL, id, true)
-      return isRefusal(key) ? say(reply, 400, UNKNOWN_TO_UPDATE) : rowOf(key)
+      const unblocked = await engine.unblock(POOL, id)
+      const failed = isRefusal(unblocked) && unblocked.refusal !== 'key-not-leased'
+      const key = failed ? unblocked : await engine.key(POOL, id, true)
+      return isRefusal(key) ? refuseUnless(reply, key, 400, UNKNOWN_TO_UPDATE) : rowOf(key)
     }
   )
 
@@ -98,7 +99,7 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
     { summary: 'Delete a key', query: byKey, response: { 200: message, 400: message } },
     async (request, reply) => {
       const outcome = await engine.delete(POOL, idGiven(request))
-      return isRefusal(outcome) ? say(reply, 400, UNKNOWN_TO_DELETE) : say(reply, 200, DELETED)
+      return isRefusal(outcome) ? refuseUnless(reply, outcome, 400, UNKNOWN_TO_DELETE) : say(reply, 200, DELETED)
     }
   )
 
@@ -110,7 +111,7 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
       const id = idGiven(request)
       const kept = await engine.keepAlive(POOL, id)
       const key = isRefusal(kept) ? kept : await engine.key(POOL, id, true)
-      return isRefusal(key) ? say(reply, 400, UNKNOWN_TO_UPDATE) : rowOf(key)
+      return isRefusal(key) ? refuseUnless(reply, key, 400, UNKNOWN_TO_UPDATE) : rowOf(key)
     }
   )
 
@@ -120,6 +121,11 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
     { summary: 'Nothing: the sweep always runs', response: { 200: message } },
     async (_request, reply) => say(reply, 200, SCHEDULED)
   )
+}
+
+/** Says that the key is unknown where that is the reason; the old server knew of no other. */
+function refuseUnless(reply: FastifyReply, refused: Refusal, status: number, unknown: string): FastifyReply {
+  return refused.refusal === 'unknown-key' ? say(reply, status, unknown) : refuse(reply, refused)
 }
 
 function say(reply: FastifyReply, status: number, text: string): FastifyReply {

@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { type Engine, isRefusal } from '../engine.ts'
+import { type Engine, isRefusal, type Refusal } from '../engine.ts'
 import type { App } from '../http/app-type.ts'
+import { refuse } from '../http/refusals.ts'
 import { refusals } from '../http/problem-schema.ts'
 import { keyId } from '../pool/key-id.ts'
 
@@ -34,18 +35,27 @@ const issued = Type.Object({
 })
 const tokenParams = Type.Object({ token: Type.String({ description: 'The key itself.', examples: ['gQdR'] }) })
 
-/** The calls of a Bottle service, for clients that know nothing else. Makes its pool where that is missing. */
-export async function registerTokenApi(app: App, engine: Engine, shape: TokenShape): Promise<void> {
-  if (isRefusal(await engine.pool(TOKEN_POOL))) {
-    const outcome = await engine.putPool(TOKEN_POOL, { ...shape, keepAliveMs: null, reuseDeleted: true })
-    if (isRefusal(outcome)) throw new Error(`the pool ${TOKEN_POOL} was not made: ${outcome.refusal}`)
-  }
+/** Makes the dialect's pool where it is missing. Throws where the engine refuses that. */
+export async function makeTokenPool(engine: Engine, shape: TokenShape): Promise<void> {
+  const pool = await engine.pool(TOKEN_POOL)
+  if (!isRefusal(pool)) return
+  const outcome =
+    pool.refusal === 'unknown-pool'
+      ? await engine.putPool(TOKEN_POOL, { ...shape, keepAliveMs: null, reuseDeleted: true })
+      : pool
+  if (isRefusal(outcome)) throw new Error(`the pool ${TOKEN_POOL} was not made: ${outcome.refusal}`)
+}
 
+/** What a call came to: its answer, or a refusal that the old server did not know. */
+type Told = { outcome: string; answer: object } | Refusal
+
+/** The calls of a Bottle service, for clients that know nothing else. */
+export function registerTokenApi(app: App, engine: Engine): void {
   const route = (
     method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     url: string,
     { summary, response }: { summary: string; response: object },
-    handler: (token: string) => Promise<{ outcome: string; answer: object }>
+    handler: (token: string) => Promise<Told>
   ): void => {
     app.route({
       method,
@@ -60,23 +70,24 @@ export async function registerTokenApi(app: App, engine: Engine, shape: TokenSha
         response: { 200: response, ...refusals() }
       },
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
-        const { outcome, answer } = await handler((request.params as { token?: string }).token ?? '')
+        const told = await handler((request.params as { token?: string }).token ?? '')
         // The old server wrote each outcome to its console. The token stays out of it.
-        request.log.info({ call: url, outcome }, 'tokenapi')
-        return reply.send(answer)
+        request.log.info({ call: url, outcome: isRefusal(told) ? told.refusal : told.outcome }, 'tokenapi')
+        return isRefusal(told) ? refuse(reply, told) : reply.send(told.answer)
       }
     })
   }
 
   route('POST', '/api/get_token', { summary: 'Generate a token', response: issued }, async () => {
     const keys = await engine.generate(TOKEN_POOL, { count: 1, metadata: null })
-    if (isRefusal(keys)) return { outcome: keys.refusal, answer: say(NONE_LEFT) }
-    return { outcome: 'generated', answer: { 'key:': keys[0]?.key, ...(await remaining()) } }
+    if (isRefusal(keys)) return isNoneLeft(keys) ? { outcome: keys.refusal, answer: say(NONE_LEFT) } : keys
+    const left = await remaining()
+    return isRefusal(left) ? left : { outcome: 'generated', answer: { 'key:': keys[0]?.key, ...left } }
   })
 
   route('PUT', '/api/activate_token/:token', { summary: 'Activate a token', response: status }, async token => {
     const outcome = await engine.activate(TOKEN_POOL, keyId(token))
-    if (isRefusal(outcome)) return { outcome: outcome.refusal, answer: say(UNKNOWN) }
+    if (isRefusal(outcome)) return unlessUnknown(outcome)
     return outcome.first
       ? { outcome: 'activated', answer: say(`Вы активировали ключ ${token}`) }
       : { outcome: 'activated before', answer: say(ACTIVATED_BEFORE) }
@@ -84,7 +95,7 @@ export async function registerTokenApi(app: App, engine: Engine, shape: TokenSha
 
   route('GET', '/api/get_token_status/:token', { summary: 'Show a token', response: status }, async token => {
     const key = await engine.key(TOKEN_POOL, keyId(token))
-    if (isRefusal(key)) return { outcome: key.refusal, answer: say(UNKNOWN) }
+    if (isRefusal(key)) return unlessUnknown(key)
     return key.activatedAt === null
       ? { outcome: 'not activated', answer: say(NOT_ACTIVATED) }
       : { outcome: 'activated', answer: say(ACTIVATED) }
@@ -92,18 +103,30 @@ export async function registerTokenApi(app: App, engine: Engine, shape: TokenSha
 
   route('DELETE', '/api/del_token/:token', { summary: 'Delete a token', response: status }, async token => {
     const outcome = await engine.delete(TOKEN_POOL, keyId(token))
-    if (isRefusal(outcome)) return { outcome: outcome.refusal, answer: say(UNKNOWN) }
+    if (isRefusal(outcome)) return unlessUnknown(outcome)
     return { outcome: 'deleted', answer: say(`Вы удалили ключ ${token}`) }
   })
 
   route('GET', '/api/get_number_token', { summary: 'How many tokens are left', response: left }, async () => {
-    return { outcome: 'counted', answer: await remaining() }
+    const left = await remaining()
+    return isRefusal(left) ? left : { outcome: 'counted', answer: left }
   })
 
-  async function remaining(): Promise<object> {
+  async function remaining(): Promise<{ 'leftkeys:': number | string } | Refusal> {
     const pool = await engine.pool(TOKEN_POOL)
-    return { 'leftkeys:': isRefusal(pool) ? 0 : pool.keyspace.remaining }
+    if (isRefusal(pool)) return pool.refusal === 'unknown-pool' ? { 'leftkeys:': 0 } : pool
+    return { 'leftkeys:': pool.keyspace.remaining }
   }
+}
+
+function isNoneLeft({ refusal }: Refusal): boolean {
+  return ['keyspace-exhausted', 'pool-full', 'unknown-pool'].includes(refusal)
+}
+
+/** The old server knew of no other reason than that it had not issued the token. */
+function unlessUnknown(refused: Refusal): Told {
+  const { refusal } = refused
+  return refusal === 'unknown-key' || refusal === 'unknown-pool' ? { outcome: refusal, answer: say(UNKNOWN) } : refused
 }
 
 function say(text: string): object {

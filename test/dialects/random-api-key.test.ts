@@ -433,3 +433,21 @@ t.test('none of its paths is served where it is off', async t => {
 function row(answer: Answer): Row {
   return answer.json<Row>()
 }
+
+t.test('what an engine refuses for reasons of its own is a problem', async t => {
+  const { ask, engine } = await openService(t)
+  const { api_key: key } = JSON.parse((await ask(`POST ${KEYS}`)).payload)
+  const unable = () => ({ refusal: 'storage-unavailable' as const })
+  const refuses = async (asked: string[]): Promise<void> => {
+    for (const each of asked) {
+      const answer = await ask(each)
+      t.equal(answer.statusCode, 503, each)
+      t.match(answer.json(), { code: 'storage-unavailable' }, each)
+    }
+  }
+  Object.assign(engine, { key: unable })
+  await refuses([`GET ${KEYS}`, `PUT ${KEYS}?api_key=${key}`])
+  Object.assign(engine, { generate: unable, acquire: unable, unblock: unable, delete: unable, keepAlive: unable })
+  await refuses([`POST ${KEYS}`, `GET ${KEYS}`, `PUT ${KEYS}?api_key=K`, `DELETE ${KEYS}?api_key=K`])
+  await refuses(['PUT /api/v1/keep_alive/?api_key=K'])
+})

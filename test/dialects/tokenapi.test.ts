@@ -272,6 +272,26 @@ t.test('the pool of tokens', async t => {
   })
 })
 
+t.test('what an engine refuses for reasons of its own is a problem', async t => {
+  const { ask, engine, service } = await openService(t)
+  const asked = ['POST /api/get_token', 'PUT /api/activate_token/T', 'GET /api/get_token_status/T']
+  asked.push('DELETE /api/del_token/T', 'GET /api/get_number_token')
+  const unable = () => ({ refusal: 'storage-unavailable' as const })
+  Object.assign(engine, { generate: unable, activate: unable, key: unable, delete: unable, pool: unable })
+  for (const each of asked) {
+    const answer = await ask(each)
+    t.equal(answer.statusCode, 503, each)
+    t.match(answer.json(), { code: 'storage-unavailable' }, each)
+  }
+  await t.rejects(service.prepare(), { message: /tokens.*storage-unavailable/ })
+  Object.assign(engine, { pool: () => ({ refusal: 'unknown-pool' }), putPool: unable })
+  await t.rejects(service.prepare(), { message: /tokens.*storage-unavailable/ })
+  // The key was generated before the count failed.
+  const { engine: another, ask: askAnother } = await openService(t)
+  Object.assign(another, { pool: unable })
+  t.equal((await askAnother('POST /api/get_token')).statusCode, 503)
+})
+
 t.test('each outcome is logged, without the token', async t => {
   const lines: string[] = []
   const logger = { level: 'info', stream: { write: (line: string) => void lines.push(line) } }

@@ -26,6 +26,7 @@ export async function createService(t: Test, options: Partial<AppOptions> = {}, 
   const clock = new ManualClock()
   const engine = new MemoryEngine({ clock, onFault: error => t.error(error) })
   const service = await buildApp({ engine, dialects: [], ...options })
+  await service.prepare()
   const { app } = service
   t.teardown(async () => {
     service.drain()

@@ -18,6 +18,7 @@ export async function openService(t: Pick<Test, 'teardown'>, options: Partial<Ap
   const clock = new ManualClock()
   const engine = options.engine ?? createEngine(clock)
   const service: Service = await buildApp({ ...options, engine })
+  await service.prepare()
   t.teardown(() => service.app.close())
   const undocumented: string[] = []
   service.app.addHook('onResponse', async ({ routeOptions: { method, url, schema } }, { statusCode }) => {
