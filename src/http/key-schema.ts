@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { KEY_STATES, type KeyState } from '../pool/keyring.ts'
+import { KEY_STATES, type KeyState } from '../pool/key-record.ts'
 import { KEY_PATTERN, MAX_KEY_LENGTH } from '../pool/policy.ts'
 import { expiry, life } from './deadline-schema.ts'
 import { fence } from './lease-schema.ts'

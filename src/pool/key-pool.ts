@@ -1,8 +1,8 @@
 import { Deadlines } from './deadlines.ts'
 import type { Journal } from './journal.ts'
 import { keyId } from './key-id.ts'
-import type { KeyRecord, RetiredRecord } from './key-record.ts'
-import { KEY_STATES, Keyring, type KeyState, type Metadata } from './keyring.ts'
+import { KEY_STATES, type KeyRecord, type KeyState, type Metadata, type RetiredRecord } from './key-record.ts'
+import { Keyring } from './keyring.ts'
 import {
   assertPolicy,
   DEFAULT_POLICY,
@@ -28,8 +28,7 @@ import {
 } from './views.ts'
 
 export type { Journal } from './journal.ts'
-export type { KeyRecord, RetiredRecord } from './key-record.ts'
-export type { KeyState, Metadata } from './keyring.ts'
+export type { KeyRecord, KeyState, Metadata, RetiredRecord } from './key-record.ts'
 export { DEFAULT_POLICY, type Policy } from './policy.ts'
 export { cryptoRandom, type Random } from './random.ts'
 export type { KeyspaceView, KeyView, LeaseView, PoolCounts } from './views.ts'

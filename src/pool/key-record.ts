@@ -1,4 +1,7 @@
-import type { KeyState, Metadata } from './keyring.ts'
+export type KeyState = 'free' | 'leased' | 'cooling'
+export const KEY_STATES: readonly KeyState[] = ['free', 'leased', 'cooling']
+
+export type Metadata = Readonly<Record<string, string>>
 
 /** Everything that lasts about a living key. Instants are milliseconds since 1970, lengths milliseconds. */
 export interface KeyRecord {

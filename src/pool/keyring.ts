@@ -1,17 +1,12 @@
 import { type Column, Float64Column, ObjectColumn, StringColumn } from './column.ts'
 import { GrowingMap } from './growing-map.ts'
 import { idBits, keyId } from './key-id.ts'
-import type { KeyRecord, RetiredRecord } from './key-record.ts'
+import { KEY_STATES, type KeyRecord, type KeyState, type Metadata, type RetiredRecord } from './key-record.ts'
 import { createKeySpace, type KeySpace, type Shape } from './key-space.ts'
 import type { Random } from './random.ts'
 import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, PLACE, Records, SERIAL, UNTIL } from './records.ts'
 import { Secrets } from './secrets.ts'
 import { SlotSet } from './slot-set.ts'
-
-export type KeyState = 'free' | 'leased' | 'cooling'
-export const KEY_STATES: readonly KeyState[] = ['free', 'leased', 'cooling']
-
-export type Metadata = Readonly<Record<string, string>>
 
 /**
  * The index holds the slot of a living key, 0 and up, and for a retired one LAST_RETIRED minus its place: -1 for NOWHERE,

@@ -1,5 +1,6 @@
 import { ID_LENGTH } from './key-id.ts'
-import type { Keyring, KeyState, Metadata } from './keyring.ts'
+import type { KeyState, Metadata } from './key-record.ts'
+import type { Keyring } from './keyring.ts'
 import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, SERIAL, UNTIL } from './records.ts'
 
 /** A living key as it was at the moment of the answer. Instants are milliseconds since 1970, lengths milliseconds. */

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { keyId } from '../../src/pool/key-id.ts'
-import { KEY_STATES, Keyring, type KeyState } from '../../src/pool/keyring.ts'
+import { KEY_STATES, type KeyState } from '../../src/pool/key-record.ts'
+import { Keyring } from '../../src/pool/keyring.ts'
 import { CREATED_AT, FENCE, SERIAL } from '../../src/pool/records.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
