@@ -2,10 +2,13 @@ import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
 import type { Dialect } from './config.ts'
 import { DEFAULT_POOL, type Engine } from './engine.ts'
+import type { Bearers } from './access/bearer.ts'
 import { registerRandomApiKey } from './dialects/random-api-key.ts'
 import { DEFAULT_TOKENS, makeTokenPool, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
+import { guardAccess } from './http/access.ts'
 import type { App } from './http/app-type.ts'
 import { registerBatch } from './http/batch.ts'
+import { guardAgainstBrowsers } from './http/browsers.ts'
 import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
 import { answerFrameworkError, guardEdge, logRequests, requestIds } from './http/edge.ts'
 import { registerKeys } from './http/keys.ts'
@@ -32,6 +35,10 @@ export interface AppOptions {
   dialects?: readonly Dialect[]
   /** What the keys of the pool of the dialect tokenapi are made of. */
   tokens?: TokenShape
+  /** Who carries a token. Without it everybody may do everything. */
+  bearers?: Bearers
+  /** Whether nobody but this machine is meant to reach the server, so that other names in Host are foul. */
+  onlyThisMachine?: boolean
   requestTimeoutMs?: number
 }
 
@@ -76,6 +83,8 @@ export async function buildApp(options: AppOptions): Promise<Service> {
   app.setValidatorCompiler(validatorCompiler)
   for (const schema of sharedSchemas) app.addSchema(schema)
   guardEdge(app, state)
+  guardAccess(app, options.bearers)
+  if (options.bearers === undefined) guardAgainstBrowsers(app, options.onlyThisMachine === true)
   logRequests(app)
   readBodies(app)
   await describeApi(app)

@@ -170,7 +170,8 @@ export function isRefusal<T>(answer: T): answer is Extract<T, { refusal: unknown
 }
 
 export type Operation =
-  | { op: 'acquire'; leaseMs?: number | undefined; holder?: string | undefined }
+  /** The lease is taken in the name of this owner, or else of the batch's. */
+  | { op: 'acquire'; leaseMs?: number | undefined; holder?: string | undefined; owner?: string | undefined }
   | { op: 'release'; lease: string; cooldownMs?: number | undefined }
   | { op: 'renew'; lease: string; leaseMs?: number | undefined; keepAlive?: boolean | undefined }
   | { op: 'keepAlive'; id: string }

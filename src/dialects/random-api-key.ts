@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { DEFAULT_POOL as POOL, type Engine, isRefusal, type KeyView, type Refusal } from '../engine.ts'
+import { callerName } from '../http/access.ts'
 import type { App } from '../http/app-type.ts'
 import { Caller, releaseUnlessWritten } from '../http/caller.ts'
 import { instant } from '../http/instants.ts'
@@ -40,7 +41,7 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
       app.route({
         method,
         url,
-        config: { bodyIgnored: true, methodNotAllowed },
+        config: { bodyIgnored: true, methodNotAllowed, pool: POOL, tokenInQuery: true },
         exposeHeadRoute: false,
         // The schema documents the parameter; a missing or repeated one has its own answer here.
         validatorCompiler: () => () => true,
@@ -71,8 +72,8 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
     'GET',
     '/api/v1/random_api_key/',
     { summary: 'Lease a random free key', response: { 200: row, 404: message } },
-    async (_request, reply) => {
-      const lease = await engine.acquire(POOL, {}, new Caller(reply))
+    async (request, reply) => {
+      const lease = await engine.acquire(POOL, { owner: callerName(request) }, new Caller(reply))
       if (isRefusal(lease)) return lease.refusal === 'no-free-key' ? say(reply, 404, NO_KEY) : refuse(reply, lease)
       releaseUnlessWritten(reply, engine, POOL, [lease])
       const key = await engine.key(POOL, lease.keyId, true)

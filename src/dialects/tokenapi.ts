@@ -60,7 +60,7 @@ export function registerTokenApi(app: App, engine: Engine): void {
     app.route({
       method,
       url,
-      config: { bodyIgnored: true },
+      config: { bodyIgnored: true, pool: TOKEN_POOL, tokenInQuery: true },
       exposeHeadRoute: false,
       schema: {
         summary,

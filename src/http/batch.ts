@@ -1,5 +1,6 @@
 import { type TSchema, Type } from 'typebox'
 import { type Engine, isRefusal, type LeaseView, type Operation, type Outcome } from '../engine.ts'
+import { callerName, forbid, forbiddenOperation, ownerOf } from './access.ts'
 import type { App } from './app-type.ts'
 import { releaseUnlessWritten } from './caller.ts'
 import { idempotencyHeader, retryOf } from './idempotency.ts'
@@ -78,13 +79,22 @@ export function registerBatch(app: App, engine: Engine): void {
     },
     handler: (request, reply) => {
       const { pool } = request.params
+      const { operations } = request.body
+      const forbidden = forbiddenOperation(request, operations)
+      if (forbidden !== undefined) return void forbid(reply, `Nothing was applied: ${forbidden} needs the role admin.`)
       const retry = retryOf(request)
-      return respond(reply, engine.batch(pool, request.body.operations, { retry }), outcomes => {
+      const owned = ownAll(operations, callerName(request))
+      return respond(reply, engine.batch(pool, owned, { retry, owner: ownerOf(request) }), outcomes => {
         if (retry === undefined) releaseUnlessWritten(reply, engine, pool, acquired(outcomes))
         reply.send({ results: outcomes.map(outcome => wireOutcome(outcome, pool, request.id)) })
       })
     }
   })
+}
+
+/** Leases belong to who takes them, also where that is an admin, who may touch those of others. */
+function ownAll(operations: Operation[], owner: string | undefined): Operation[] {
+  return owner === undefined ? operations : operations.map(each => (each.op === 'acquire' ? { ...each, owner } : each))
 }
 
 function acquired(outcomes: Outcome[]): LeaseView[] {

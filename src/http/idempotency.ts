@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Retry } from '../engine.ts'
+import { callerName } from './access.ts'
 import { InvalidRequest } from './problems.ts'
 
 export const idempotencyHeader = Type.Object({
@@ -21,7 +22,9 @@ export function retryOf(request: FastifyRequest): Retry | undefined {
       { in: 'header', pointer: '/idempotency-key', detail: 'must be 1 … 128 visible ASCII characters' }
     ])
   }
-  return { scope: key, fingerprint: fingerprintOf(request.body) }
+  // No name and no key has a space: nobody meets another's.
+  const name = callerName(request)
+  return { scope: name === undefined ? key : `${name} ${key}`, fingerprint: fingerprintOf(request.body) }
 }
 
 /** The same for the same JSON, whatever the order of its members. A hash: a body may hold keys. */

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Engine } from '../engine.ts'
+import { callerName, ownerOf } from './access.ts'
 import type { App } from './app-type.ts'
 import { Caller, releaseUnlessWritten } from './caller.ts'
 import { idempotencyHeader, retryOf } from './idempotency.ts'
@@ -47,8 +48,10 @@ export function registerLeases(app: App, engine: Engine): void {
     },
     handler: (request, reply) => {
       const { pool } = request.params
+      const { leaseMs, holder, waitMs } = request.body
       const retry = retryOf(request)
-      return respond(reply, engine.acquire(pool, request.body, new Caller(reply, retry)), lease => {
+      const asked = { leaseMs, holder, waitMs, owner: callerName(request) }
+      return respond(reply, engine.acquire(pool, asked, new Caller(reply, retry)), lease => {
         if (retry === undefined) releaseUnlessWritten(reply, engine, pool, [lease])
         reply.code(201).header('location', `/v1/pools/${pool}/leases/${lease.id}`)
         reply.send(wireLease(lease, pool))
@@ -68,7 +71,7 @@ export function registerLeases(app: App, engine: Engine): void {
     },
     handler: (request, reply) => {
       const { pool, leaseId } = request.params
-      return respond(reply, engine.lease(pool, leaseId), lease => reply.send(wireLease(lease, pool)))
+      return respond(reply, engine.lease(pool, leaseId, ownerOf(request)), lease => reply.send(wireLease(lease, pool)))
     }
   })
 
@@ -94,7 +97,9 @@ export function registerLeases(app: App, engine: Engine): void {
     },
     handler: (request, reply) => {
       const { pool, leaseId } = request.params
-      return respond(reply, engine.renew(pool, leaseId, request.body), lease => reply.send(wireLease(lease, pool)))
+      const { leaseMs, keepAlive } = request.body
+      const asked = { leaseMs, keepAlive, owner: ownerOf(request) }
+      return respond(reply, engine.renew(pool, leaseId, asked), lease => reply.send(wireLease(lease, pool)))
     }
   })
 
@@ -115,7 +120,9 @@ export function registerLeases(app: App, engine: Engine): void {
     },
     handler: (request, reply) => {
       const { pool, leaseId } = request.params
-      return respond(reply, engine.release(pool, leaseId, request.query), () => reply.code(204).send())
+      // Not the query itself, which may have more members than are known.
+      const asked = { cooldownMs: request.query.cooldownMs, owner: ownerOf(request) }
+      return respond(reply, engine.release(pool, leaseId, asked), () => reply.code(204).send())
     }
   })
 }

@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import type { Need } from './roles.ts'
+import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 
 const TAGS = [
   { name: 'leases', description: 'Acquire, renew and release.' },
@@ -25,6 +26,12 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
           'Lends out API keys. A lease gives a random free key to one caller until it is released or, at the latest, the lease deadline passes. A key that nobody keeps alive until its keep-alive deadline is retired for ever. The two deadlines never touch each other.'
       },
       servers: [{ url: '/' }],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'Where the server has a file of tokens.' },
+          token: { type: 'apiKey', in: 'query', name: 'token', description: 'The same token, from old clients.' }
+        }
+      },
       tags: TAGS
     },
     refResolver: { buildLocalReference: json => String(json['$id']) },
@@ -46,7 +53,8 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       // An empty body is let in with a DELETE, but nobody should be told to send one.
       const { body, ...rest } = schema
       const told = body === undefined || route.method === 'DELETE' ? rest : { ...rest, body }
-      return { schema: Object.assign(told, route.config?.bodyOptional && { 'x-body-optional': true }), url }
+      Object.assign(told, route.config?.bodyOptional && { 'x-body-optional': true })
+      return { schema: { ...told, ...tellNeed(schema, route) }, url }
     }
   })
   await app.register(swaggerUi, {
@@ -59,6 +67,21 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       layout: 'BaseLayout'
     }
   })
+}
+
+/** Who may call an operation, as its schema tells it. */
+function tellNeed(schema: FastifySchema, { config }: RouteOptions): object {
+  const { description, response } = schema as { description?: string; response?: Record<string, object> }
+  // Every route has one: see access.ts.
+  const { role } = config?.need as Need
+  if (role === 'open') {
+    const { 401: _, ...rest } = response ?? {}
+    return { security: [], response: rest }
+  }
+  return {
+    description: [description, `Needs the role \`${role}\`.`].filter(Boolean).join(' '),
+    security: config?.tokenInQuery === true ? [{ bearer: [] }, { token: [] }] : [{ bearer: [] }]
+  }
 }
 
 interface Document {

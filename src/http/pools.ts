@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { isGranted } from '../access/bearer.ts'
 import type { Engine } from '../engine.ts'
 import { isAlphabet } from '../pool/policy.ts'
 import type { App } from './app-type.ts'
@@ -18,10 +19,14 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
     schema: {
       operationId: 'listPools',
       summary: 'List the pools',
+      description: 'Those that are granted to the token.',
       tags,
       response: { 200: Type.Object({ pools: Type.Array(poolRef) }), ...refusals() }
     },
-    handler: (_request, reply) => respond(reply, engine.pools(), pools => reply.send({ pools }))
+    handler: ({ caller }, reply) =>
+      respond(reply, engine.pools(), pools =>
+        reply.send({ pools: caller === undefined ? pools : pools.filter(({ name }) => isGranted(caller, name)) })
+      )
   })
 
   app.route({

@@ -37,6 +37,8 @@ export const problemSchema = named(
 /** What any call may meet, whatever it does. */
 const ALWAYS: ProblemCode[] = [
   'invalid-request',
+  'unauthorized',
+  'forbidden',
   'request-timeout',
   'payload-too-large',
   'uri-too-long',

@@ -16,7 +16,7 @@ export interface BatchVerbs {
 export function operate(pool: BatchVerbs, operation: Operation, owner: string | undefined): Outcome {
   switch (operation.op) {
     case 'acquire':
-      return { op: 'acquire', value: pool.tryAcquire({ ...operation, owner }) }
+      return { op: 'acquire', value: pool.tryAcquire({ ...operation, owner: operation.owner ?? owner }) }
     case 'renew':
       return { op: 'renew', value: pool.renew(operation.lease, { ...operation, owner }) }
     case 'release':

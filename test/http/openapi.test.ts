@@ -17,6 +17,7 @@ interface Operation {
   operationId: string
   summary: string
   tags: string[]
+  security: object[]
   parameters?: Parameter[]
   requestBody?: { required?: boolean; content: Record<string, { schema: JsonSchema; example?: unknown }> }
   responses: Record<string, { description: string; content?: Record<string, { schema: JsonSchema }> }>
@@ -63,7 +64,19 @@ t.test('every route has a name of its own, a summary, a tag and its statuses', a
       statuses.some(status => status.startsWith('2')),
       where
     )
-    const anywhere = ['400', '408', '413', '414', '415', '417', '431', '500', '503']
+    const anywhere = [
+      '400',
+      ...(operation.security.length > 0 ? ['401'] : []),
+      '403',
+      '408',
+      '413',
+      '414',
+      '415',
+      '417',
+      '431',
+      '500',
+      '503'
+    ]
     t.strictSame(
       anywhere.filter(status => !(status in responses)),
       [],
@@ -103,7 +116,7 @@ t.test('the calls of the contract are all there, with the statuses that it names
     'GET /readyz': [200],
     'GET /problems/{code}': [200, 404]
   }
-  const anywhere = [400, 408, 413, 414, 415, 417, 431, 500, 503]
+  const anywhere = [400, 401, 403, 408, 413, 414, 415, 417, 431, 500, 503]
   const found = operationsOf(document).map(({ method, path, operation }) => [
     `${method} ${path}`,
     Object.keys(operation.responses)
