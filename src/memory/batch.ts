@@ -1,15 +1,12 @@
 import { isRefusal, type Operation, type Outcome, type Refusal } from '../engine.ts'
-import type { AcquireRequest, KeyView, LeaseView, ReleaseRequest, RenewRequest } from '../pool/key-pool.ts'
+import type { KeyView, LeaseView } from '../pool/key-pool.ts'
+import type { KeyVerbs } from './key-verbs.ts'
 
-/** What a batch asks of a pool. */
-export interface BatchVerbs {
-  tryAcquire(request: AcquireRequest): LeaseView | Refusal
-  renew(lease: string, request: RenewRequest): LeaseView | Refusal
-  release(lease: string, request: ReleaseRequest): 'released' | Refusal
-  keepAlive(id: string): KeyView | Refusal
-  activate(id: string): { first: boolean; key: KeyView } | Refusal
-  delete(id: string): 'deleted' | Refusal
-  unblock(id: string, fence?: number): 'unblocked' | Refusal
+/** What a batch asks of a pool. Any refusal becomes an outcome. */
+export type BatchVerbs = {
+  [V in 'tryAcquire' | 'renew' | 'release' | 'keepAlive' | 'activate' | 'delete' | 'unblock']: (
+    ...asked: Parameters<KeyVerbs[V]>
+  ) => ReturnType<KeyVerbs[V]> | Refusal
 }
 
 /** Applies an operation, on leases as `owner` where given. */

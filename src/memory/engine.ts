@@ -4,8 +4,10 @@ import { cryptoRandom, DEFAULT_POLICY, type Policy, type Random } from '../pool/
 import { admitted, type Dismissal, graver } from './dismissal.ts'
 import type { EngineJournal, SavedEngine, SavedPool } from './engine-journal.ts'
 import { KeptLimit } from './kept-limit.ts'
+import type { KeyVerbs } from './key-verbs.ts'
 import { MemoryPool } from './memory-pool.ts'
 import { Sweeper } from './sweeper.ts'
+import { Turns } from './turns.ts'
 
 /** How many keys and outcomes are kept for retries, in all pools: some hundred megabytes at the most. */
 const MAX_KEPT = 1_000_000
@@ -18,7 +20,7 @@ export interface MemoryEngineOptions {
   clock: Clock
   /** Node's cryptographic source by default. */
   random?: Random
-  /** Told of faults in the sweep, which goes on. */
+  /** Told of faults in the sweep, or while callers are served, which go on. */
   onFault: (error: unknown) => void
   /** Told of what is to outlast the process. Nobody by default. */
   journal?: EngineJournal
@@ -40,6 +42,7 @@ export class MemoryEngine implements Engine {
   readonly #random: Random
   readonly #pools = new Map<string, MemoryPool>()
   readonly #sweeper: Sweeper
+  readonly #turns: Turns
   readonly #limit = new KeptLimit(MAX_KEPT)
   readonly #journal: EngineJournal | undefined
   #largestFence: number
@@ -50,6 +53,7 @@ export class MemoryEngine implements Engine {
     this.#clock = clock
     this.#random = random
     this.#journal = journal
+    this.#turns = new Turns(clock, onFault)
     this.#sweeper = new Sweeper(clock, () => this.#pools.values(), onFault)
     const { pools, fence, incarnation } = saved ?? { pools: [], fence: 0, incarnation: 0 }
     this.#largestFence = Math.max(fence, clock.now() * FENCES_PER_MS)
@@ -125,27 +129,27 @@ export class MemoryEngine implements Engine {
   }
 
   key(name: string, ...rest: Rest<'key'>): ReturnType<Engine['key']> {
-    return this.#in(name, pool => pool.key(...rest))
+    return this.#ask(name, verbs => verbs.key(...rest))
   }
 
   delete(name: string, ...rest: Rest<'delete'>): ReturnType<Engine['delete']> {
-    return this.#in(name, pool => pool.delete(...rest))
+    return this.#ask(name, verbs => verbs.delete(...rest))
   }
 
   keepAlive(name: string, ...rest: Rest<'keepAlive'>): ReturnType<Engine['keepAlive']> {
-    return this.#in(name, pool => pool.keepAlive(...rest))
+    return this.#ask(name, verbs => verbs.keepAlive(...rest))
   }
 
   activate(name: string, ...rest: Rest<'activate'>): ReturnType<Engine['activate']> {
-    return this.#in(name, pool => pool.activate(...rest))
+    return this.#ask(name, verbs => verbs.activate(...rest))
   }
 
   setMetadata(name: string, ...rest: Rest<'setMetadata'>): ReturnType<Engine['setMetadata']> {
-    return this.#in(name, pool => pool.setMetadata(...rest))
+    return this.#ask(name, verbs => verbs.setMetadata(...rest))
   }
 
   unblock(name: string, ...rest: Rest<'unblock'>): ReturnType<Engine['unblock']> {
-    return this.#in(name, pool => pool.unblock(...rest))
+    return this.#ask(name, verbs => verbs.unblock(...rest))
   }
 
   acquire(name: string, ...rest: Rest<'acquire'>): ReturnType<Engine['acquire']> {
@@ -153,15 +157,15 @@ export class MemoryEngine implements Engine {
   }
 
   lease(name: string, ...rest: Rest<'lease'>): ReturnType<Engine['lease']> {
-    return this.#in(name, pool => pool.lease(...rest))
+    return this.#ask(name, verbs => verbs.lease(...rest))
   }
 
   renew(name: string, ...rest: Rest<'renew'>): ReturnType<Engine['renew']> {
-    return this.#in(name, pool => pool.renew(...rest))
+    return this.#ask(name, verbs => verbs.renew(...rest))
   }
 
   release(name: string, ...rest: Rest<'release'>): ReturnType<Engine['release']> {
-    return this.#in(name, pool => pool.release(...rest))
+    return this.#ask(name, verbs => verbs.release(...rest))
   }
 
   batch(name: string, ...rest: Rest<'batch'>): ReturnType<Engine['batch']> {
@@ -200,6 +204,10 @@ export class MemoryEngine implements Engine {
     return pool === undefined ? { refusal: 'unknown-pool' } : verb(pool)
   }
 
+  #ask<T>(name: string, verb: (verbs: KeyVerbs) => T): T | Refusal<'unknown-pool'> {
+    return this.#in(name, pool => pool.ask(verb))
+  }
+
   #make(name: string): MemoryPool {
     const incarnation = ++this.#incarnation
     return this.#open({ name, incarnation, policy: DEFAULT_POLICY, fence: this.#largestFence, serial: 0 }, false)
@@ -212,6 +220,7 @@ export class MemoryEngine implements Engine {
       clock: this.#clock,
       random: this.#random,
       wake: pool => this.#sweeper.wake(pool),
+      turns: this.#turns,
       limit: this.#limit,
       journal: this.#journal
     })

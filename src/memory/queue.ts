@@ -33,6 +33,11 @@ export class Queue<T> {
     return place
   }
 
+  /** Removes the first. */
+  shift(): void {
+    if (this.#first !== undefined) this.remove(this.#first)
+  }
+
   /** Does nothing where the place is not, or no longer, one of this queue. */
   remove(place: Place<T>): void {
     if (place.queue !== this) return

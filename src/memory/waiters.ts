@@ -60,9 +60,4 @@ export class Waiters {
     if (waiter.hurry !== undefined) this.#impatient.remove(waiter.hurry)
     waiter.timer?.cancel()
   }
-
-  /** Refuses all. */
-  dismiss(refusal: Dismissal): void {
-    for (let waiter = this.first; waiter !== undefined; waiter = this.first) this.settle(waiter, refusal)
-  }
 }

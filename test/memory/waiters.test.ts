@@ -52,10 +52,12 @@ t.test('only the first answer counts, and it takes the timer back', async t => {
   t.ok(cancelled > 0)
 })
 
-t.test('all who wait can be refused at once', async t => {
+t.test('all who wait can be refused in turn', async t => {
   const waiters = new Waiters()
   const answers = [true, false, true].map(patient => waiters.wait({}, patient).answer)
-  waiters.dismiss({ refusal: 'draining' })
+  for (let waiter = waiters.first; waiter !== undefined; waiter = waiters.first) {
+    waiters.settle(waiter, { refusal: 'draining' })
+  }
   t.strictSame(
     await Promise.all(answers),
     answers.map(() => ({ refusal: 'draining' }))
