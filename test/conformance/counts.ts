@@ -15,9 +15,10 @@ export const counts: Facts = {
     await shows({ total: 4, free: 4 }, 'imported')
     const [a, b, c, d] = await acquireAll(engine, 4)
     await shows({ total: 4, leased: 4 }, 'acquired')
-    await queueUp(engine, ['w'], 100)
+    const [answer] = await queueUp(engine, ['w'], 100)
     await shows({ total: 4, leased: 4, waiting: 1 }, 'somebody waits')
     await advance(100)
+    await answer
     await shows({ total: 4, leased: 4 }, 'nobody waits')
     await granted(engine.release(POOL, a?.id ?? ''))
     await granted(engine.release(POOL, b?.id ?? '', { cooldownMs: 1000 }))

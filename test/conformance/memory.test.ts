@@ -25,23 +25,22 @@ class SettlingClock extends ManualClock {
   }
 }
 
-function provide(t: Test, pass: (clock: SettlingClock, ms: number) => void): Provided {
+function provide(t: Test, pass: (clock: SettlingClock, ms: number) => Promise<void> | void): Provided {
   const clock = new SettlingClock()
   const engine = new MemoryEngine({ clock, random: seededRandom(1), onFault: error => t.error(error) })
   t.teardown(() => engine.close())
-  const advance = async (ms: number): Promise<void> => {
-    pass(clock, ms)
-    await clock.settled()
-  }
-  return { engine, now: clock.now, advance }
+  return { engine, now: clock.now, advance: async ms => pass(clock, ms) }
 }
 
-const inTime = (clock: SettlingClock, ms: number): void => clock.advance(ms)
+const inTime = (clock: SettlingClock, ms: number): Promise<void> => {
+  clock.advance(ms)
+  return clock.settled()
+}
 
-/** As after a stall of the process: all timers are called when everything is over. */
+/** As after a stall of the process: the first call comes before any timer has been called. */
 const late = (clock: SettlingClock, ms: number): void => {
   clock.stall(ms)
-  clock.advance(0)
+  setImmediate(() => clock.advance(0))
 }
 
 /** The same engine as if it were far away: a call arrives a while after it was made, its answer as well. */

@@ -8,7 +8,10 @@ export interface Provided {
   engine: Engine
   /** The engine's present instant, in milliseconds since 1970. */
   now(): number
-  /** Lets time pass, for callers that wait too. Returns when all that became due has happened. */
+  /**
+   * Lets time pass, for callers that wait too. What becomes due may also happen a little later: nobody must be able to
+   * tell, but by how many are counted while a mass is due.
+   */
   advance(ms: number): Promise<void>
 }
 
