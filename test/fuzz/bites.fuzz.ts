@@ -146,6 +146,17 @@ const FAULTS: Record<string, { sabotage: Sabotage; found: RegExp }> = {
     },
     found: /the fence 1 was granted twice/
   },
+  'a GET that leases': {
+    sabotage: {
+      engine: broken({
+        key: engine => async (pool, id, reveal) => {
+          await engine.acquire(pool, {})
+          return engine.key(pool, id, reveal)
+        }
+      })
+    },
+    found: /asks for acquire, though it only reads/
+  },
   'counts that do not add up': {
     sabotage: {
       engine: broken({

@@ -30,7 +30,9 @@ const OWN: Record<string, string[]> = {
   draining: ['reasons']
 }
 /** Paths of old clients: their refusals have shapes of their own. */
-const DIALECT = /^\/api\//
+export function isOfDialect(url: string): boolean {
+  return url.startsWith('/api/')
+}
 
 /** What is wrong with an answer, in words; nothing where all is as the document and the contract say. */
 export function faultsOf(
@@ -42,7 +44,7 @@ export function faultsOf(
 ): string[] {
   const { status, headers, text } = answer
   const faults: string[] = []
-  const isDialect = DIALECT.test(sent.url)
+  const isDialect = isOfDialect(sent.url)
   const type = (headers['content-type'] ?? '').split(';')[0] ?? ''
   if (status >= 500 && !isOverload(answer)) faults.push(`${status} is a fault of ours`)
   if (sent.method === 'HEAD' && text !== '') faults.push('an answer to HEAD has a body')

@@ -1,7 +1,7 @@
 import type { Coverage } from './coverage.ts'
 import type { ApiDocument, Operation } from './document.ts'
 import { Harvest, NAMES_OF_SECRETS, toJson } from './harvest.ts'
-import { type Answer, faultsOf, type Sent } from './judge.ts'
+import { type Answer, faultsOf, isOfDialect, type Sent } from './judge.ts'
 import { Leases } from './leases.ts'
 import type { Draft, Step } from './requests.ts'
 import type { Target } from './target.ts'
@@ -9,6 +9,9 @@ import { HUSH, type Value } from './values.ts'
 
 /** Shorter ones may stand somewhere by chance. */
 const SECRET_LENGTH = 12
+
+/** Verbs that change nothing. */
+const READING = ['pools', 'pool', 'list', 'key', 'lease', 'readiness']
 
 /** One run against a service that begins anew: throws at the first thing that is wrong, with what was sent and answered. */
 export class Run {
@@ -38,7 +41,9 @@ export class Run {
 
   /** Sends requests, some at once, and judges their answers. */
   async #call(requests: readonly Sent[]): Promise<Answer[]> {
+    this.#target.takeVerbs()
     const results = await this.#target.send(requests)
+    this.#checkSafe(requests)
     const answers = results.map(({ answer, route }, i) => {
       const sent = requests[i] as Sent
       const operation = this.#operationAt(route, sent.method)
@@ -56,6 +61,14 @@ export class Run {
       if (![404, 410].includes(status)) throw new Error(`two leases name one key: ${earlier.id} still lives`)
     }
     return answers
+  }
+
+  /** What only reads changes nothing. The dialects are older than that, and let a GET lease a key. */
+  #checkSafe(requests: readonly Sent[]): void {
+    if (!requests.every(({ method, url }) => ['GET', 'HEAD', 'OPTIONS'].includes(method) && !isOfDialect(url))) return
+    const changing = [...this.#target.takeVerbs()].find(verb => !READING.includes(verb))
+    if (changing !== undefined)
+      throw new Error(`${String(requests[0]?.url)} asks for ${changing}, though it only reads`)
   }
 
   async #get(url: string): Promise<Answer> {

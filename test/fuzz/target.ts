@@ -33,6 +33,8 @@ export interface Target {
   sabotage: Sabotage
   /** Calls, some at once. Time passes only while an answer waits for it. Also tells the template of the route that was met. */
   send(requests: readonly Sent[]): Promise<{ answer: Answer; route: string | undefined }[]>
+  /** The verbs that the engine was asked for since the last look. */
+  takeVerbs(): ReadonlySet<string>
   pass(ms: number): Promise<void>
   /** All that was logged since the last look. */
   takeLog(): string
@@ -50,6 +52,14 @@ export async function openTarget(): Promise<Target> {
     return new MemoryEngine({ clock, random: seededRandom(1), onFault: error => void faults.push(error) })
   }
 
+  let verbs = new Set<string>()
+  const noted = (inner: Engine): Engine =>
+    new Proxy(inner, {
+      get: (target, name) => {
+        verbs.add(String(name))
+        return (Reflect.get(target, name) as (...args: unknown[]) => unknown).bind(target)
+      }
+    })
   // Each verb goes to the engine of the present run.
   const engine = new Proxy({} as Engine, {
     get: (_, name) => (Reflect.get(served, name) as (...args: unknown[]) => unknown).bind(served)
@@ -106,7 +116,7 @@ export async function openTarget(): Promise<Target> {
       memory = createEngine()
       for (const { name, policy } of pools) await granted(memory.putPool(name, policy))
       await granted(memory.putPool('default', { prefix: HUSH }))
-      served = target.sabotage.engine?.(memory) ?? memory
+      served = target.sabotage.engine?.(noted(memory)) ?? noted(memory)
       log = []
       faults.length = 0
     },
@@ -120,6 +130,11 @@ export async function openTarget(): Promise<Target> {
       return answers
     },
     pass,
+    takeVerbs() {
+      const taken = verbs
+      verbs = new Set()
+      return taken
+    },
     takeLog() {
       const taken = log.join('')
       log = []
