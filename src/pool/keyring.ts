@@ -1,10 +1,10 @@
 import { type Column, Float64Column, ObjectColumn, StringColumn } from './column.ts'
 import { GrowingMap } from './growing-map.ts'
 import { idBits, keyId } from './key-id.ts'
-import { KEY_STATES, type KeyRecord, type KeyState, type Metadata, type RetiredRecord } from './key-record.ts'
+import { KEY_STATES, type KeyState, type Metadata } from './key-record.ts'
 import { createKeySpace, type KeySpace, type Shape } from './key-space.ts'
 import type { Random } from './random.ts'
-import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, PLACE, Records, SERIAL, UNTIL } from './records.ts'
+import { CREATED_AT, PLACE, Records, SERIAL } from './records.ts'
 import { Secrets } from './secrets.ts'
 import { SlotSet } from './slot-set.ts'
 
@@ -84,7 +84,7 @@ export class Keyring {
   }
 
   isRetired(id: string): boolean {
-    return (this.#index.get(id) ?? 0) < 0
+    return this.retiredPlaceOf(id) !== undefined
   }
 
   /** Whether a key lives or is retired. */
@@ -147,64 +147,41 @@ export class Keyring {
     this.records.close(slot)
   }
 
-  /** What lasts about an id; undefined where no key has it, and none that had it is retired. */
-  record(id: string): KeyRecord | RetiredRecord | undefined {
-    const slot = this.#index.get(id)
-    if (slot === undefined) return undefined
-    if (slot < 0) return { place: LAST_RETIRED - slot }
-    const { records } = this
-    return {
-      key: this.keyOf(slot),
-      serial: records.get(slot, SERIAL),
-      createdAt: records.get(slot, CREATED_AT),
-      activatedAt: this.activatedAt.get(slot),
-      keepAliveBy: records.get(slot, KEEP_ALIVE_BY),
-      state: this.stateOf(slot),
-      until: records.get(slot, UNTIL),
-      acquiredAt: records.get(slot, ACQUIRED_AT),
-      fence: records.get(slot, FENCE),
-      holdMs: records.get(slot, HOLD_MS),
-      holder: this.holders.get(slot),
-      owner: this.#owners.get(slot),
-      metadata: this.metadata.get(slot)
-    }
-  }
-
-  /** A key of which nothing is known enters as its record says, but for its metadata. Returns its slot. */
-  restore(id: string, record: KeyRecord): number {
-    this.#space.take(this.#space.placeOf(record.key))
-    const { records } = this
-    const slot = this.#open(id, record.key, record.state)
-    records.set(slot, CREATED_AT, record.createdAt)
-    records.set(slot, KEEP_ALIVE_BY, record.keepAliveBy)
-    records.set(slot, UNTIL, record.until)
-    records.set(slot, ACQUIRED_AT, record.acquiredAt)
-    records.set(slot, FENCE, record.fence)
-    records.set(slot, SERIAL, record.serial)
-    records.set(slot, HOLD_MS, record.holdMs)
-    if (record.activatedAt !== 0) this.activatedAt.set(slot, record.activatedAt)
-    if (record.holder !== undefined) this.holders.set(slot, record.holder)
-    this.setOwner(slot, record.owner)
-    this.#serial = Math.max(this.#serial, record.serial)
+  /** A key of which nothing is known enters under its id, which is not hashed again. Returns its slot. */
+  admit(id: string, key: string, state: KeyState, serial: number): number {
+    this.#space.take(this.#space.placeOf(key))
+    this.#serial = Math.max(this.#serial, serial)
+    const slot = this.#open(id, key, state)
+    this.records.set(slot, SERIAL, serial)
     return slot
   }
 
+  /** The place in the key space that the retired key with this id keeps; undefined where none is retired. */
+  retiredPlaceOf(id: string): number | undefined {
+    const held = this.#index.get(id)
+    return held === undefined || held >= 0 ? undefined : LAST_RETIRED - held
+  }
+
   /** A key of which nothing is known was retired. */
-  restoreRetired(id: string, { place }: RetiredRecord): void {
+  admitRetired(id: string, place: number): void {
     this.#space.take(place)
     this.#index.set(id, LAST_RETIRED - place)
     this.#retired++
   }
 
   /** The id of a retired key is forgotten: it may be generated or imported again. */
-  forgetRetired(id: string): void {
-    this.#space.giveBack(LAST_RETIRED - (this.#index.get(id) as number))
+  forgetRetired(id: string, place: number): void {
+    this.#space.giveBack(place)
     this.#index.delete(id)
     this.#retired--
   }
 
   forgetHolder(slot: number): void {
     if (this.holders.get(slot) !== undefined) this.holders.set(slot, undefined)
+  }
+
+  ownerOf(slot: number): string | undefined {
+    return this.#owners.get(slot)
   }
 
   setOwner(slot: number, owner: string | undefined): void {

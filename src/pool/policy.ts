@@ -51,9 +51,14 @@ export function longestHold(policy: Readonly<Policy>): number {
   return policy.maxHoldMs ?? policy.leaseMs
 }
 
-/** Throws a RangeError that names each member out of its range. `maxHoldMs` below `leaseMs` is left to the caller. */
+/**
+ * Throws a RangeError that names each member that is unknown, of a wrong type or out of its range. `maxHoldMs` below
+ * `leaseMs` is left to the caller.
+ */
 export function assertPolicy(policy: Readonly<Policy>): void {
-  const wrong: string[] = []
+  const wrong = Object.keys(policy)
+    .filter(name => !Object.hasOwn(DEFAULT_POLICY, name))
+    .map(name => `${JSON.stringify(name)} is no member of a policy`)
   const integer = (name: keyof Policy, value: number, min: number, max: number): void => {
     if (!Number.isInteger(value) || value < min || value > max)
       wrong.push(`${name} must be an integer of ${min} … ${max}`)
@@ -64,16 +69,18 @@ export function assertPolicy(policy: Readonly<Policy>): void {
   integer('length', policy.length, 1, MAX_GENERATED_LENGTH)
   integer('maxKeys', policy.maxKeys, 1, MAX_KEYS)
   if (!isAlphabet(policy.alphabet)) wrong.push('alphabet must be 2 … 94 distinct visible ASCII characters')
-  if (!prefixPattern.test(policy.prefix)) wrong.push('prefix must be 0 … 64 visible ASCII characters')
+  if (typeof policy.prefix !== 'string' || !prefixPattern.test(policy.prefix))
+    wrong.push('prefix must be 0 … 64 visible ASCII characters')
+  if (typeof policy.reuseDeleted !== 'boolean') wrong.push('reuseDeleted must be true or false')
   if (wrong.length > 0) throw new RangeError(wrong.join('; '))
 }
 
 /** Whether a string may be an alphabet: 2 … 94 distinct visible ASCII characters. */
 export function isAlphabet(alphabet: string): boolean {
-  return alphabetPattern.test(alphabet) && new Set(alphabet).size === alphabet.length
+  return typeof alphabet === 'string' && alphabetPattern.test(alphabet) && new Set(alphabet).size === alphabet.length
 }
 
 /** Whether a string may be imported as a key: 1 … 512 visible ASCII characters. */
 export function isKey(key: string): boolean {
-  return keyPattern.test(key)
+  return typeof key === 'string' && keyPattern.test(key)
 }

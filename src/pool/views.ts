@@ -1,6 +1,6 @@
-import { ID_LENGTH } from './key-id.ts'
 import type { KeyState, Metadata } from './key-record.ts'
 import type { Keyring } from './keyring.ts'
+import { formatLeaseId } from './lease-id.ts'
 import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, SERIAL, UNTIL } from './records.ts'
 
 /** A living key as it was at the moment of the answer. Instants are milliseconds since 1970, lengths milliseconds. */
@@ -87,7 +87,7 @@ export function viewKey(ring: Keyring, slot: number, now: number, reveal: boolea
     lease:
       state === 'leased'
         ? {
-            id: `${id}.${fence}`,
+            id: formatLeaseId(id, fence),
             fence,
             holder: ring.holders.get(slot) ?? null,
             expiresAt: until,
@@ -113,7 +113,7 @@ export function viewLease(ring: Keyring, slot: number, now: number, longestHold:
   const expiresInMs = expiresAt - now
   const keepAliveBy = finite(records.get(slot, KEEP_ALIVE_BY))
   const view: LeaseView = {
-    id: `${keyId}.${fence}`,
+    id: formatLeaseId(keyId, fence),
     fence,
     keyId,
     holder: ring.holders.get(slot) ?? null,
@@ -131,37 +131,4 @@ export function viewLease(ring: Keyring, slot: number, now: number, longestHold:
 
 function finite(instant: number): number | null {
   return instant === Infinity ? null : instant
-}
-
-/** The parts of a lease's id, or undefined for a string that is none. A fence is written in one way: no leading zero. */
-export function parseLeaseId(id: string): { keyId: string; fence: number } | undefined {
-  if (id.charCodeAt(ID_LENGTH) !== 46 || id.charCodeAt(ID_LENGTH + 1) === 48) return undefined
-  let fence = 0
-  for (let i = ID_LENGTH + 1; i < id.length; i++) {
-    const digit = id.charCodeAt(i) - 48
-    if (digit < 0 || digit > 9) return undefined
-    fence = fence * 10 + digit
-  }
-  return fence > 0 && fence <= Number.MAX_SAFE_INTEGER ? { keyId: id.slice(0, ID_LENGTH), fence } : undefined
-}
-
-const CURSOR = /^(all|one)\.(free|leased|cooling)\.(\d{1,8})$/
-
-/** Where a walk over the keys goes on: below a position among the keys in a state; over the other states then, or not. */
-export interface Cursor {
-  scope: 'all' | 'one'
-  state: KeyState
-  below: number
-}
-
-export function formatCursor({ scope, state, below }: Cursor): string {
-  return Buffer.from(`${scope}.${state}.${below}`, 'latin1').toString('base64url')
-}
-
-/** Undefined for a string that is no cursor. */
-export function parseCursor(text: string): Cursor | undefined {
-  const parts = CURSOR.exec(Buffer.from(text, 'base64url').toString('latin1'))
-  return parts === null
-    ? undefined
-    : { scope: parts[1] as Cursor['scope'], state: parts[2] as KeyState, below: Number(parts[3]) }
 }

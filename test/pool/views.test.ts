@@ -1,9 +1,8 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { keyId } from '../../src/pool/key-id.ts'
 import { Keyring } from '../../src/pool/keyring.ts'
 import { ACQUIRED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, UNTIL } from '../../src/pool/records.ts'
-import { formatCursor, parseCursor, parseLeaseId, viewKey, viewLease } from '../../src/pool/views.ts'
+import { viewKey, viewLease } from '../../src/pool/views.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
 const NOW = 1_000_000
@@ -134,60 +133,3 @@ t.test(
     t.equal(viewLease(ring, slot, NOW, 99, false).renewAfterMs, null, 'the policy was shortened meanwhile')
   }
 )
-
-t.test("a lease's id is its key's id, a dot and its fence, written in one way", async t => {
-  t.strictSame(parseLeaseId(`${ID}.1`), { keyId: ID, fence: 1 })
-  t.strictSame(parseLeaseId(`${ID}.109`), { keyId: ID, fence: 109 })
-  t.strictSame(parseLeaseId(`${ID}.${Number.MAX_SAFE_INTEGER}`), { keyId: ID, fence: Number.MAX_SAFE_INTEGER })
-  for (const text of [
-    '',
-    ID,
-    `${ID}.`,
-    `${ID}.0`,
-    `${ID}.01`,
-    `${ID}.-1`,
-    `${ID}.1 `,
-    `${ID}.1e3`,
-    `${ID}.1.5`,
-    `${ID}:1`,
-    `${ID}x.1`,
-    `${ID.slice(1)}.1`,
-    `${ID}.${Number.MAX_SAFE_INTEGER + 1}`,
-    `${ID}.${'9'.repeat(400)}`
-  ])
-    t.equal(parseLeaseId(text), undefined, text)
-})
-
-t.test('a cursor comes back as it was', async () => {
-  const cursor = fc.record({
-    scope: fc.constantFrom('all' as const, 'one' as const),
-    state: fc.constantFrom('free' as const, 'leased' as const, 'cooling' as const),
-    below: fc.nat(16_000_000)
-  })
-  fc.assert(
-    fc.property(cursor, cursor => {
-      const parsed = parseCursor(formatCursor(cursor))
-      return parsed?.scope === cursor.scope && parsed.state === cursor.state && parsed.below === cursor.below
-    })
-  )
-})
-
-t.test('a cursor needs no escape in a query', async t => {
-  t.match(formatCursor({ scope: 'all', state: 'cooling', below: 16_000_000 }), /^[A-Za-z0-9_-]+$/)
-})
-
-t.test('what is no cursor is not taken for one', async t => {
-  const encode = (text: string): string => Buffer.from(text).toString('base64url')
-  for (const text of [
-    '',
-    '-1',
-    'all.free.1',
-    encode('all.free.'),
-    encode('all.free.-1'),
-    encode('all.free.123456789'),
-    encode('all.retired.1'),
-    encode('two.free.1'),
-    encode('all.free.1.1')
-  ])
-    t.equal(parseCursor(text), undefined, text)
-})
