@@ -128,6 +128,18 @@ export const pools: Facts = {
     t.match(await engine.putPool('one-more', {}), { made: true })
   },
 
+  'the key space is told in numbers up to 2^53 - 1, in strings beyond': async (t, { engine }) => {
+    t.match(await engine.putPool('large', { alphabet: 'ab', length: 52 }), { pool: { keyspace: { size: 2 ** 52 } } })
+    await granted(engine.putPool('vast', { alphabet: 'ab', length: 53 }))
+    for (const pool of ['large', 'vast']) await generate(engine, 1, pool)
+    t.match(await engine.pool('large'), { keyspace: { size: 2 ** 52, remaining: 2 ** 52 - 1 } })
+    t.match(await engine.pool('vast'), { keyspace: { size: '9007199254740992', remaining: '9007199254740991' } })
+  },
+
+  'an engine that has nothing to make up for is ready': async (t, { engine }) => {
+    t.strictSame(engine.readiness(), [])
+  },
+
   'a deleted pool takes its keys and its memory of retired keys with it': async (t, { engine, advance }) => {
     await granted(engine.putPool('scratch', {}))
     const [imported] = await granted(engine.importKeys('scratch', [{ key: 'mine' }]))
