@@ -1,4 +1,4 @@
-import { KeyPool, type LeaseView } from '../src/pool/key-pool.ts'
+import { type KeyRecord, KeyPool, type LeaseView } from '../src/pool/key-pool.ts'
 import { bytesInUse, check, fixed, heading, type Summary, summarize, table, thousands } from './measure.ts'
 
 // Verb × size. Each verb is timed in turn with its baseline: a lookup by a string in a Map of as many keys, which is the
@@ -85,6 +85,8 @@ function benchSize(size: number): void {
   const living = pool.counts().total
   check(largest.holds <= 2 * living && largest.lives <= 2 * living, 'a heap passed twice the number of living keys')
 
+  rows.push(['restore', benchRestore(pool, () => now)])
+
   while (typeof pool.acquire() === 'object');
   held.length = 0
   const bytesLeased = (bytesInUse() - before) / size
@@ -112,6 +114,22 @@ function benchSize(size: number): void {
     `\nbytes per key: ${fixed(bytesFree, 0)} free, ${fixed(bytesLeased, 0)} when all are leased;` +
       ` largest heaps under churn: ${fixed(largest.holds / living)} and ${fixed(largest.lives / living)} entries per living key`
   )
+}
+
+/** As at a start from disk: the records of up to a million keys, in no order, go into a pool that is empty. */
+function benchRestore(pool: KeyPool, clock: () => number): Summary {
+  const records: [id: string, record: KeyRecord][] = []
+  let cursor: string | null | undefined
+  while (cursor !== null && records.length < 1_000_000) {
+    const page = pool.list({ limit: 1000, cursor })
+    if (typeof page === 'string') throw new Error(`wrong result: the list is ${page}`)
+    for (const { id } of page.keys) records.push([fresh(id), pool.record(id) as KeyRecord])
+    cursor = page.nextCursor
+  }
+  const other = new KeyPool({ clock, policy: pool.policy })
+  const restored = timeEach(shuffled(records), ([id, record]) => other.restore(id, record))
+  check(other.counts().total === SAMPLES * Math.floor(records.length / SAMPLES), 'keys were lost on the way')
+  return restored
 }
 
 function time(run: () => void): number {
