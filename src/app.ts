@@ -10,11 +10,13 @@ import type { App } from './http/app-type.ts'
 import { registerBatch } from './http/batch.ts'
 import { guardAgainstBrowsers } from './http/browsers.ts'
 import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
+import { connectionOptions, limitConnections } from './http/connections.ts'
 import { answerFrameworkError, guardEdge, logRequests, requestIds } from './http/edge.ts'
 import { registerKeys } from './http/keys.ts'
 import { registerLeases } from './http/leases.ts'
 import { registerNewKeys } from './http/new-keys.ts'
 import { describeApi } from './http/openapi.ts'
+import { Pipelines } from './http/pipelines.ts'
 import { registerPools } from './http/pools.ts'
 import { answerClientErrors, answerUnheard } from './http/raw-answers.ts'
 import { sharedSchemas } from './http/schemas.ts'
@@ -23,9 +25,6 @@ import { validatorCompiler } from './http/validation.ts'
 
 /** Longer than any URL that is let in, so that the check of the whole URL comes first. */
 const MAX_PARAM_LENGTH = 10_000
-/** How long a request may take to arrive. Waiting for an answer does not count. */
-const REQUEST_TIMEOUT_MS = 30_000
-const TIMEOUT_CHECK_MS = 1000
 
 export interface AppOptions {
   engine: Engine
@@ -39,6 +38,7 @@ export interface AppOptions {
   bearers?: Bearers
   /** Whether nobody but this machine is meant to reach the server, so that other names in Host are foul. */
   onlyThisMachine?: boolean
+  /** How long a request may take to arrive. */
   requestTimeoutMs?: number
 }
 
@@ -55,8 +55,8 @@ export interface Service {
 /** The whole service short of a socket. */
 export async function buildApp(options: AppOptions): Promise<Service> {
   const { engine, logger = false, dialects = ['random_api_key', 'tokenapi'], tokens = DEFAULT_TOKENS } = options
-  const { requestTimeoutMs = REQUEST_TIMEOUT_MS } = options
   const nextId = requestIds(randomBytes(6).toString('base64url'))
+  const pipelines = new Pipelines()
   const state = { stopping: false, draining: false }
   const app: App = Fastify({
     logger,
@@ -65,19 +65,13 @@ export async function buildApp(options: AppOptions): Promise<Service> {
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     return503OnClosing: false,
-    requestTimeout: requestTimeoutMs,
     frameworkErrors: answerFrameworkError,
-    clientErrorHandler: answerClientErrors(nextId),
-    http: {
-      requireHostHeader: false,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      // Where that of the headers (60 s by default) is the longer one, Node exchanges the two.
-      headersTimeout: requestTimeoutMs
-    }
+    clientErrorHandler: answerClientErrors(nextId, pipelines),
+    ...connectionOptions(options.requestTimeoutMs)
   })
-  answerUnheard(app.server, nextId)
-  // Each request of a pipeline listens for the connection's end: ten of them are no leak.
-  app.server.on('connection', socket => socket.setMaxListeners(0))
+  limitConnections(app.server)
+  pipelines.attach(app.server)
+  answerUnheard(app.server, nextId, pipelines)
   // One logger for all: a child for each request costs more than the request's own work.
   app.setChildLoggerFactory(parent => parent)
   app.setValidatorCompiler(validatorCompiler)

@@ -1,8 +1,12 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isModest } from './json-shape.ts'
 import { InvalidRequest } from './problems.ts'
 
 export const MAX_BODY_BYTES = 4 * 1024 * 1024
+
+/** Whatever is in a body of this length, to parse it takes a few milliseconds at most. */
+const CHEAP_BYTES = 65_536
 
 const JSON_TYPE = /^application\/(json|[\w.!#$&^-]+\+json)$/i
 
@@ -28,6 +32,9 @@ export function readBodies(app: FastifyInstance): void {
     if (bodyOptional && isNothing(body)) return done(null, {})
     if (!isJson(request)) return done(new UnsupportedMediaType())
     if (!isUtf8(body)) return done(wrongBody('is not UTF-8'))
+    if (body.length > CHEAP_BYTES && !isModest(body)) {
+      return done(wrongBody('has more members, or is nested deeper, than any call takes'))
+    }
     // Refuses __proto__ and the like, too.
     parseJson(request, body.toString(), (error, value) =>
       error ? done(wrongBody('is not valid JSON, or has a member that is named like a prototype')) : done(null, value)

@@ -35,7 +35,9 @@ export function guardEdge(app: FastifyInstance, state: { readonly draining: bool
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     if (!request.url.startsWith('/docs')) reply.header('cache-control', 'no-store')
-    if (request.url.length > MAX_URL_LENGTH) {
+    if (!hasOneHost(request.raw)) {
+      sendInvalid(reply, [{ in: 'header', pointer: '/host', detail: 'must be there, and once' }])
+    } else if (request.url.length > MAX_URL_LENGTH) {
       sendProblem(reply, 'uri-too-long', `The address has more than ${MAX_URL_LENGTH} characters.`)
     } else if (request.is404) {
       answerUnknown(paths, request, reply)
@@ -51,6 +53,16 @@ export function guardEdge(app: FastifyInstance, state: { readonly draining: bool
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply))
   // Every such request was answered before: this takes the place of Fastify's own, which logs the address.
   app.setNotFoundHandler((request, reply) => answerUnknown(paths, request, reply))
+}
+
+/** HTTP/1.1 asks for a 400 otherwise (RFC 9112, 3.2); 1.0 has no such header. Of several, Node would keep the first. */
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0')
 }
 
 /** A line per request, at the level debug: the route's template, never the address, which may hold a secret. */
@@ -91,7 +103,10 @@ function answerError(error: FastifyError, request: FastifyRequest, reply: Fastif
   }
   // What @fastify/static says of a path that it does not look up.
   if (error.statusCode === 403) return sendProblem(reply, 'not-found', NOTHING_HERE)
-  if (error.statusCode === 413) return sendProblem(reply, 'payload-too-large', 'The body has more than 4 MiB.')
+  if (error.statusCode === 413) {
+    // What is left of it is thrown away for a while, but not to its end, which may never come.
+    return sendProblem(reply.header('connection', 'close'), 'payload-too-large', 'The body has more than 4 MiB.')
+  }
   if (error.statusCode === 412 || error.statusCode === 416) {
     return sendInvalid(reply, [
       { in: 'header', pointer: '', detail: 'asks for a version or a range that there is not' }

@@ -1,7 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex, Writable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import { endGently } from './farewell.ts'
+import type { Pipelines } from './pipelines.ts'
 import { type ProblemCode, PROBLEM_TYPE, PROBLEMS, problem } from './problems.ts'
 
 /** Problems with requests that never become one for Fastify, by the code of Node's error. */
@@ -12,7 +14,8 @@ const CLIENT_ERRORS: Record<string, [ProblemCode, string]> = {
 
 /** Answers what is no HTTP, too large or too slow; Node itself would answer without a body. */
 export function answerClientErrors(
-  nextId: () => string
+  nextId: () => string,
+  pipelines: Pipelines
 ): (this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket) => void {
   return function (error, socket) {
     this.log.debug({ code: error.code }, 'a connection met an error')
@@ -21,32 +24,39 @@ export function answerClientErrors(
       return
     }
     const [code, detail] = CLIENT_ERRORS[String(error.code)] ?? ['invalid-request', 'This is not HTTP.']
-    endWithProblem(socket, nextId(), code, detail, code === 'invalid-request' ? { errors: [] } : {})
+    const members = code === 'invalid-request' ? { errors: [] } : {}
+    pipelines.breakOff(socket, () => endWithProblem(socket, nextId(), code, detail, members))
   }
 }
 
 /** Writes a whole answer to a connection that has none of Node's. */
-function endWithProblem(socket: Writable, id: string, code: ProblemCode, detail: string, members = {}): void {
+function endWithProblem(connection: Duplex, id: string, code: ProblemCode, detail: string, members = {}): void {
+  // The answer before may have been the last.
+  if (!connection.writable) return
   const body = JSON.stringify(problem(code, id, detail, members))
   const { status, title } = PROBLEMS[code]
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${title}`,
-      `Content-Type: ${PROBLEM_TYPE}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Cache-Control: no-store',
-      `X-Request-Id: ${id}`,
-      'Connection: close',
-      '',
-      body
-    ].join('\r\n')
-  )
+  const head = [
+    `HTTP/1.1 ${status} ${title}`,
+    `Content-Type: ${PROBLEM_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    `X-Request-Id: ${id}`,
+    `Date: ${new Date().toUTCString()}`,
+    'Connection: close'
+  ]
+  endGently(connection, `${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
 /** Node answers an unknown Expect without a body, and CONNECT not at all, unless somebody listens. */
-export function answerUnheard(server: Server, nextId: (request: IncomingMessage) => string): void {
-  server.on('connect', (request: IncomingMessage, socket: Duplex) => {
-    endWithProblem(socket, nextId(request), 'not-found', 'This is no proxy.')
+export function answerUnheard(
+  server: Server,
+  nextId: (request: IncomingMessage) => string,
+  pipelines: Pipelines
+): void {
+  server.on('connect', (request: IncomingMessage, connection: Duplex) => {
+    pipelines.breakOff(request.socket, () =>
+      endWithProblem(connection, nextId(request), 'not-found', 'This is no proxy.')
+    )
   })
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     const id = nextId(request)

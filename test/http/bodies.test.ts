@@ -240,3 +240,24 @@ t.test('GET takes no notice of a body', async t => {
   t.equal((await call('GET', '/v1/pools', 'no json', asJson)).status, 200)
   t.equal((await call('GET', POOL, '{"a":1}', { 'content-type': 'text/plain' })).status, 200)
 })
+
+t.test('more members or levels than any call takes are refused before they are parsed', async t => {
+  const { call } = await createService(t)
+  const fill = (begin: string, part: string, end: string): string =>
+    begin + part.repeat(Math.floor((4 * MEBIBYTE - begin.length - end.length) / part.length)) + end
+  const bodies = [
+    '['.repeat(2 * MEBIBYTE) + ']'.repeat(2 * MEBIBYTE),
+    fill('', '[', ''),
+    fill('{"keys":[', '{"a":0},', '{}]}'),
+    fill('{"keys":[', '1,', '1]}'),
+    fill('{', '"sk-secret":0,', '"a":0}'),
+    fill('{"keys":[', '{"key":"sk-secret"},', 'x')
+  ]
+  for (const body of bodies) {
+    for (const path of ['keys', 'leases', 'batch', 'keys/lookup']) {
+      const answer = await call('POST', path, body, asJson)
+      invalid(t, answer, 'body', '')
+      t.notMatch(answer.text, 'sk-secret')
+    }
+  }
+})

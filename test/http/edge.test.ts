@@ -135,10 +135,18 @@ t.test('over a socket', async t => {
   const { listen } = await createService(t)
   const port = await listen()
 
-  t.test('a request without a Host is served', async t => {
-    const answer = only(await exchange(t, port, 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n'))
-    t.match(answer, { status: 200, body: { status: 'ok' } })
+  t.test('a request names its host once, but in HTTP/1.0, which knows of none', async t => {
+    const withHosts = (...hosts: string[]) =>
+      exchange(t, port, `GET /livez HTTP/1.1\r\n${hosts.map(host => `${host}\r\n`).join('')}Connection: close\r\n\r\n`)
+    for (const hosts of [['Host: a'], ['HOST:'], ['host: [::1]:80', 'Hosts: b']]) {
+      t.match(only(await withHosts(...hosts)), { status: 200, body: { status: 'ok' } })
+    }
+    for (const hosts of [[], ['Host: a', 'Host: b'], ['Host: a', 'X: y', 'hOST: a'], ['Hosts: a']]) {
+      invalid(t, only(await withHosts(...hosts)), 'header', '/host')
+    }
     t.match(only(await exchange(t, port, 'GET /livez HTTP/1.0\r\n\r\n')), { status: 200 })
+    const twice = 'GET /livez HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n'
+    invalid(t, only(await exchange(t, port, twice)), 'header', '/host')
   })
 
   t.test('what is no HTTP is malformed', async t => {
