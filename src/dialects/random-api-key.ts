@@ -4,10 +4,11 @@ import { DEFAULT_POOL as POOL, type Engine, isRefusal, type KeyView, type Refusa
 import { callerName } from '../http/access.ts'
 import type { App } from '../http/app-type.ts'
 import { Caller, releaseUnlessWritten } from '../http/caller.ts'
+import { EXAMPLE_SECRET } from '../http/example-key.ts'
 import { instant } from '../http/instants.ts'
 import { refusals } from '../http/problem-schema.ts'
 import { refuse } from '../http/refusals.ts'
-import { nullable } from '../http/schema.ts'
+import { answer, nullable } from '../http/schema.ts'
 import { keyId } from '../pool/key-id.ts'
 
 const NO_KEY = 'No available key found'
@@ -16,18 +17,32 @@ const UNKNOWN_TO_DELETE = 'Kindly send key to be deleted, given key does not exi
 const DELETED = 'Given key has been deleted'
 const SCHEDULED = 'Scheduler has been started to unblock keys at given condition, Kindly do not hit again '
 
-const message = Type.Object({ message: Type.String() })
-const row = Type.Object({
-  id: Type.Integer({ description: 'Grows, and stays with its key.' }),
-  api_key: Type.String(),
-  alive: nullable(Type.String({ description: 'When the key was last served.' })),
-  is_blocked: Type.Boolean(),
-  created_at: Type.String(),
-  updated_at: Type.String()
-})
+const message = Type.Object({ message: Type.String() }, { title: 'OldMessage' })
+const row = Type.Object(
+  {
+    id: Type.Integer({ description: 'Grows, and stays with its key.' }),
+    api_key: Type.String(),
+    alive: nullable(Type.String({ description: 'When the key was last served.' })),
+    is_blocked: Type.Boolean(),
+    created_at: Type.String(),
+    updated_at: Type.String()
+  },
+  { title: 'OldRow' }
+)
 const byKey = Type.Object({
-  api_key: Type.String({ description: 'The key itself.', examples: ['Ovv0Ufx8cdusMMVQS1PL'] })
+  api_key: Type.String({ description: 'The key itself.', examples: [EXAMPLE_SECRET] })
 })
+
+const exampleRow = {
+  id: 1,
+  api_key: EXAMPLE_SECRET,
+  alive: null,
+  is_blocked: false,
+  created_at: '2026-11-21T12:00:00.000000',
+  updated_at: '2026-11-21T12:00:00.000000'
+}
+const showsRow = (description: string) => answer(row, description, exampleRow)
+const says = (text: string) => answer(message, text, { message: text })
 
 /** The calls of a Django REST service, for clients that know nothing else; the differences are in the README. */
 export function registerRandomApiKey(app: App, engine: Engine): void {
@@ -61,7 +76,10 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
   route(
     'POST',
     '/api/v1/random_api_key/',
-    { summary: 'Generate a key', response: { 201: row, ...refusals('keyspace-exhausted', 'pool-full') } },
+    {
+      summary: 'Generate a key',
+      response: { 201: showsRow('The new key.'), ...refusals('keyspace-exhausted', 'pool-full') }
+    },
     async (_request, reply) => {
       const keys = await engine.generate(POOL, { count: 1, metadata: null })
       return isRefusal(keys) ? refuse(reply, keys) : reply.code(201).send(rowOf(keys[0] as KeyView))
@@ -71,7 +89,17 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
   route(
     'GET',
     '/api/v1/random_api_key/',
-    { summary: 'Lease a random free key', response: { 200: row, 404: message } },
+    {
+      summary: 'Lease a random free key',
+      response: {
+        200: answer(row, 'The key, which is blocked from now on.', {
+          ...exampleRow,
+          alive: '2026-11-21T12:00:20.000000',
+          is_blocked: true
+        }),
+        404: says(NO_KEY)
+      }
+    },
     async (request, reply) => {
       const lease = await engine.acquire(POOL, { owner: callerName(request) }, new Caller(reply))
       if (isRefusal(lease)) return lease.refusal === 'no-free-key' ? say(reply, 404, NO_KEY) : refuse(reply, lease)
@@ -84,7 +112,11 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
   route(
     'PUT',
     '/api/v1/random_api_key/',
-    { summary: 'Unblock a key', query: byKey, response: { 200: row, 400: message } },
+    {
+      summary: 'Unblock a key',
+      query: byKey,
+      response: { 200: showsRow('The key, which is free.'), 400: says(UNKNOWN_TO_UPDATE) }
+    },
     async (request, reply) => {
       const id = idGiven(request)
       const unblocked = await engine.unblock(POOL, id)
@@ -97,7 +129,7 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
   route(
     'DELETE',
     '/api/v1/random_api_key/',
-    { summary: 'Delete a key', query: byKey, response: { 200: message, 400: message } },
+    { summary: 'Delete a key', query: byKey, response: { 200: says(DELETED), 400: says(UNKNOWN_TO_DELETE) } },
     async (request, reply) => {
       const outcome = await engine.delete(POOL, idGiven(request))
       return isRefusal(outcome) ? refuseUnless(reply, outcome, 400, UNKNOWN_TO_DELETE) : say(reply, 200, DELETED)
@@ -107,7 +139,11 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
   route(
     'PUT',
     '/api/v1/keep_alive/',
-    { summary: 'Keep a key alive', query: byKey, response: { 200: row, 400: message } },
+    {
+      summary: 'Keep a key alive',
+      query: byKey,
+      response: { 200: showsRow('The key.'), 400: says(UNKNOWN_TO_UPDATE) }
+    },
     async (request, reply) => {
       const id = idGiven(request)
       const kept = await engine.keepAlive(POOL, id)
@@ -119,7 +155,7 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
   route(
     'GET',
     '/api/v1/start_scheduler/',
-    { summary: 'Nothing: the sweep always runs', response: { 200: message } },
+    { summary: 'Nothing: the sweep always runs', response: { 200: says(SCHEDULED) } },
     async (_request, reply) => say(reply, 200, SCHEDULED)
   )
 }

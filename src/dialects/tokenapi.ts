@@ -4,6 +4,7 @@ import { type Engine, isRefusal, type Refusal } from '../engine.ts'
 import type { App } from '../http/app-type.ts'
 import { refuse } from '../http/refusals.ts'
 import { refusals } from '../http/problem-schema.ts'
+import { answer } from '../http/schema.ts'
 import { keyId } from '../pool/key-id.ts'
 
 export const TOKEN_POOL = 'tokens'
@@ -26,7 +27,7 @@ const NOT_ACTIVATED = 'Ключ выдан, но не активирован'
 const ACTIVATED = 'Ключ выдан и активирован'
 
 // The colon at the end of each member's name is part of it.
-const status = Type.Object({ 'keystatus:': Type.String() })
+const status = Type.Object({ 'keystatus:': Type.String() }, { title: 'OldStatus' })
 const left = Type.Object({ 'leftkeys:': Type.Unsafe<number | string>({ type: ['integer', 'string'] }) })
 const issued = Type.Object({
   'key:': Type.Optional(Type.String()),
@@ -78,39 +79,67 @@ export function registerTokenApi(app: App, engine: Engine): void {
     })
   }
 
-  route('POST', '/api/get_token', { summary: 'Generate a token', response: issued }, async () => {
-    const keys = await engine.generate(TOKEN_POOL, { count: 1, metadata: null })
-    if (isRefusal(keys)) return isNoneLeft(keys) ? { outcome: keys.refusal, answer: say(NONE_LEFT) } : keys
-    const left = await remaining()
-    return isRefusal(left) ? left : { outcome: 'generated', answer: { 'key:': keys[0]?.key, ...left } }
-  })
+  route(
+    'POST',
+    '/api/get_token',
+    {
+      summary: 'Generate a token',
+      response: answer(issued, 'The token, and how many are left.', { 'key:': 'gQdR', 'leftkeys:': 7311615 })
+    },
+    async () => {
+      const keys = await engine.generate(TOKEN_POOL, { count: 1, metadata: null })
+      if (isRefusal(keys)) return isNoneLeft(keys) ? { outcome: keys.refusal, answer: say(NONE_LEFT) } : keys
+      const left = await remaining()
+      return isRefusal(left) ? left : { outcome: 'generated', answer: { 'key:': keys[0]?.key, ...left } }
+    }
+  )
 
-  route('PUT', '/api/activate_token/:token', { summary: 'Activate a token', response: status }, async token => {
-    const outcome = await engine.activate(TOKEN_POOL, keyId(token))
-    if (isRefusal(outcome)) return unlessUnknown(outcome)
-    return outcome.first
-      ? { outcome: 'activated', answer: say(`Вы активировали ключ ${token}`) }
-      : { outcome: 'activated before', answer: say(ACTIVATED_BEFORE) }
-  })
+  route(
+    'PUT',
+    '/api/activate_token/:token',
+    { summary: 'Activate a token', response: answer(status, 'What became of it.', say(ACTIVATED_BEFORE)) },
+    async token => {
+      const outcome = await engine.activate(TOKEN_POOL, keyId(token))
+      if (isRefusal(outcome)) return unlessUnknown(outcome)
+      return outcome.first
+        ? { outcome: 'activated', answer: say(`Вы активировали ключ ${token}`) }
+        : { outcome: 'activated before', answer: say(ACTIVATED_BEFORE) }
+    }
+  )
 
-  route('GET', '/api/get_token_status/:token', { summary: 'Show a token', response: status }, async token => {
-    const key = await engine.key(TOKEN_POOL, keyId(token))
-    if (isRefusal(key)) return unlessUnknown(key)
-    return key.activatedAt === null
-      ? { outcome: 'not activated', answer: say(NOT_ACTIVATED) }
-      : { outcome: 'activated', answer: say(ACTIVATED) }
-  })
+  route(
+    'GET',
+    '/api/get_token_status/:token',
+    { summary: 'Show a token', response: answer(status, 'What it is.', say(ACTIVATED)) },
+    async token => {
+      const key = await engine.key(TOKEN_POOL, keyId(token))
+      if (isRefusal(key)) return unlessUnknown(key)
+      return key.activatedAt === null
+        ? { outcome: 'not activated', answer: say(NOT_ACTIVATED) }
+        : { outcome: 'activated', answer: say(ACTIVATED) }
+    }
+  )
 
-  route('DELETE', '/api/del_token/:token', { summary: 'Delete a token', response: status }, async token => {
-    const outcome = await engine.delete(TOKEN_POOL, keyId(token))
-    if (isRefusal(outcome)) return unlessUnknown(outcome)
-    return { outcome: 'deleted', answer: say(`Вы удалили ключ ${token}`) }
-  })
+  route(
+    'DELETE',
+    '/api/del_token/:token',
+    { summary: 'Delete a token', response: answer(status, 'What became of it.', say(UNKNOWN)) },
+    async token => {
+      const outcome = await engine.delete(TOKEN_POOL, keyId(token))
+      if (isRefusal(outcome)) return unlessUnknown(outcome)
+      return { outcome: 'deleted', answer: say(`Вы удалили ключ ${token}`) }
+    }
+  )
 
-  route('GET', '/api/get_number_token', { summary: 'How many tokens are left', response: left }, async () => {
-    const left = await remaining()
-    return isRefusal(left) ? left : { outcome: 'counted', answer: left }
-  })
+  route(
+    'GET',
+    '/api/get_number_token',
+    { summary: 'How many tokens are left', response: answer(left, 'How many.', { 'leftkeys:': 7311615 }) },
+    async () => {
+      const left = await remaining()
+      return isRefusal(left) ? left : { outcome: 'counted', answer: left }
+    }
+  )
 
   async function remaining(): Promise<{ 'leftkeys:': number | string } | Refusal> {
     const pool = await engine.pool(TOKEN_POOL)

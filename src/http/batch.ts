@@ -1,46 +1,23 @@
-import { type TSchema, Type } from 'typebox'
 import { type Engine, isRefusal, type LeaseView, type Operation, type Outcome } from '../engine.ts'
 import { callerName, forbid, forbiddenOperation, ownerOf } from './access.ts'
 import type { App } from './app-type.ts'
+import { batch, results } from './batch-schema.ts'
 import { releaseUnlessWritten } from './caller.ts'
+import { exampleResults } from './examples.ts'
 import { idempotencyHeader, retryOf } from './idempotency.ts'
-import { cooldownMs, fence, holder, leaseMs } from './lease-schema.ts'
 import { poolParams } from './pool-schema.ts'
 import { refusals } from './problem-schema.ts'
 import { refusedOperation } from './refusals.ts'
 import { respond } from './respond.ts'
+import { answer } from './schema.ts'
 import { wireKey, wireLease } from './wire.ts'
-
-const MAX_OPERATIONS = 1000
-
-const lease = Type.String({ description: 'The id of the lease.' })
-const id = Type.String({ description: 'The public id of the key.' })
-const operation = (op: Operation['op'], members: Record<string, TSchema>) =>
-  Type.Object({ op: Type.Literal(op), ...members }, { additionalProperties: false })
-
-const operations = Type.Unsafe<Operation[]>({
-  type: 'array',
-  minItems: 1,
-  maxItems: MAX_OPERATIONS,
-  items: {
-    type: 'object',
-    discriminator: { propertyName: 'op' },
-    oneOf: [
-      operation('acquire', { leaseMs: Type.Optional(leaseMs), holder: Type.Optional(holder) }),
-      operation('release', { lease, cooldownMs: Type.Optional(cooldownMs) }),
-      operation('renew', { lease, leaseMs: Type.Optional(leaseMs), keepAlive: Type.Optional(Type.Boolean()) }),
-      operation('keepAlive', { id }),
-      operation('activate', { id }),
-      operation('delete', { id }),
-      operation('unblock', { id, fence: Type.Optional(fence) })
-    ]
-  }
-})
 
 export function registerBatch(app: App, engine: Engine): void {
   app.route({
     method: 'POST',
     url: '/v1/pools/:pool/batch',
+    // Of the four kinds of bodies the usual serializer would try one after the other.
+    serializerCompiler: () => JSON.stringify,
     schema: {
       operationId: 'batch',
       summary: 'Many operations in one call',
@@ -49,32 +26,10 @@ export function registerBatch(app: App, engine: Engine): void {
       tags: ['batch'],
       params: poolParams,
       headers: idempotencyHeader,
-      body: Type.Object(
-        { operations },
-        {
-          additionalProperties: false,
-          examples: [
-            {
-              operations: [
-                { op: 'acquire', holder: 'worker-1' },
-                { op: 'acquire', holder: 'worker-2' }
-              ]
-            }
-          ]
-        }
-      ),
+      body: batch,
       response: {
-        200: Type.Object({
-          results: Type.Array(
-            Type.Object({
-              status: Type.Integer(),
-              body: Type.Unsafe<object | null>({
-                description: 'A Lease, a Key or a Problem; null where the single call has no body.'
-              })
-            })
-          )
-        }),
-        ...refusals('unknown-pool', 'idempotency-key-reused')
+        200: answer(results, 'A result for each operation, in order.', exampleResults),
+        ...refusals('unknown-pool', 'idempotency-key-reused', 'overloaded')
       }
     },
     handler: (request, reply) => {

@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox'
 import { KEY_STATES, type KeyState } from '../pool/key-record.ts'
 import { KEY_PATTERN, MAX_KEY_LENGTH } from '../pool/policy.ts'
 import { expiry, life } from './deadline-schema.ts'
+import { EXAMPLE_ID, EXAMPLE_SECRET } from './example-key.ts'
 import { fence } from './lease-schema.ts'
 import { nullableMetadata } from './metadata.ts'
 import { poolName, poolParams } from './pool-schema.ts'
@@ -11,7 +12,7 @@ export const keyParams = Type.Object({
   ...poolParams.properties,
   id: Type.String({
     description: 'The public id of the key, never the key itself.',
-    examples: ['0aBcDeFgHiJkLmNoPqRsTu']
+    examples: [EXAMPLE_ID]
   })
 })
 
@@ -19,7 +20,8 @@ export const secret = Type.String({
   pattern: KEY_PATTERN,
   minLength: 1,
   maxLength: MAX_KEY_LENGTH,
-  description: 'The secret: visible ASCII characters.'
+  description: 'The secret: visible ASCII characters.',
+  examples: [EXAMPLE_SECRET]
 })
 
 /** The states of a living key. */
@@ -38,12 +40,15 @@ export const keySchema = named(
     coolingUntil: nullable(instantSchema('When a cooling key is free again.')),
     coolingInMs: nullable(lengthSchema('Until a cooling key is free again')),
     lease: nullable(
-      Type.Object({
-        id: Type.String(),
-        fence,
-        holder: nullable(Type.String()),
-        ...expiry
-      })
+      Type.Object(
+        {
+          id: Type.String({ description: 'Names the lease in later calls. Opaque.' }),
+          fence,
+          holder: nullable(Type.String()),
+          ...expiry
+        },
+        { title: 'KeyLease' }
+      )
     ),
     metadata: nullableMetadata
   })

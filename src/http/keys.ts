@@ -2,13 +2,15 @@ import { Type } from 'typebox'
 import type { Engine, KeyState } from '../engine.ts'
 import { keyId } from '../pool/key-id.ts'
 import type { App } from './app-type.ts'
+import { EXAMPLE_SECRET } from './example-key.ts'
+import { exampleActiveKey, exampleKey, exampleLeasedKey } from './examples.ts'
 import { keyParams, keyRef, keyState, secret } from './key-schema.ts'
 import { fence } from './lease-schema.ts'
 import { assertMetadata, nullableMetadata } from './metadata.ts'
 import { poolParams } from './pool-schema.ts'
 import { refusals } from './problem-schema.ts'
 import { respond } from './respond.ts'
-import { emptyBody, noContent, nullable } from './schema.ts'
+import { answer, closed, emptyBody, noContent, nullable } from './schema.ts'
 import { wireKey } from './wire.ts'
 
 const MAX_PAGE = 1000
@@ -35,14 +37,21 @@ export function registerKeys(app: App, engine: Engine): void {
             description: 'How many keys a page has at most.'
           })
         ),
-        cursor: Type.Optional(Type.String({ description: 'The nextCursor of the last page.' }))
+        cursor: Type.Optional(Type.String({ description: 'The nextCursor of the last page; absent for the first.' }))
       }),
       response: {
-        200: Type.Object({
-          keys: Type.Array(keyRef),
-          nextCursor: nullable(Type.String({ description: 'null at the end.' }))
-        }),
-        ...refusals('unknown-pool')
+        200: answer(
+          Type.Object(
+            {
+              keys: Type.Array(keyRef),
+              nextCursor: nullable(Type.String({ description: 'For the next page; null at the end.' }))
+            },
+            { title: 'KeyPage' }
+          ),
+          'A page of keys.',
+          { keys: [exampleKey], nextCursor: null }
+        ),
+        ...refusals('unknown-pool', 'overloaded')
       }
     },
     handler: (request, reply) => {
@@ -62,8 +71,11 @@ export function registerKeys(app: App, engine: Engine): void {
       summary: 'Find a key by its secret',
       tags,
       params: poolParams,
-      body: Type.Object({ key: secret }, { additionalProperties: false, examples: [{ key: 'sk-example' }] }),
-      response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
+      body: Type.Object({ key: secret }, { ...closed, title: 'KeyLookup', examples: [{ key: EXAMPLE_SECRET }] }),
+      response: {
+        200: answer(keyRef, 'The key, without its secret.', exampleKey),
+        ...refusals('unknown-pool', 'unknown-key')
+      }
     },
     handler: (request, reply) => {
       const { pool } = request.params
@@ -80,9 +92,12 @@ export function registerKeys(app: App, engine: Engine): void {
       tags,
       params: keyParams,
       querystring: Type.Object({
-        reveal: Type.Optional(Type.Boolean({ description: 'Also show the key itself.' }))
+        reveal: Type.Optional(Type.Boolean({ description: 'Also show the key itself.', examples: [true] }))
       }),
-      response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
+      response: {
+        200: answer(keyRef, 'The key; with its secret where that was asked for.', exampleLeasedKey),
+        ...refusals('unknown-pool', 'unknown-key')
+      }
     },
     handler: (request, reply) => {
       const { pool, id } = request.params
@@ -119,7 +134,10 @@ export function registerKeys(app: App, engine: Engine): void {
       tags,
       params: keyParams,
       body: emptyBody,
-      response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
+      response: {
+        200: answer(keyRef, 'The key with its new deadline.', exampleKey),
+        ...refusals('unknown-pool', 'unknown-key')
+      }
     },
     handler: (request, reply) => {
       const { pool, id } = request.params
@@ -138,7 +156,11 @@ export function registerKeys(app: App, engine: Engine): void {
       tags,
       params: keyParams,
       body: emptyBody,
-      response: { 200: keyRef, 201: keyRef, ...refusals('unknown-pool', 'unknown-key') }
+      response: {
+        200: answer(keyRef, 'It was activated before; with the time of the first.', exampleActiveKey),
+        201: answer(keyRef, 'It is activated now.', exampleActiveKey),
+        ...refusals('unknown-pool', 'unknown-key')
+      }
     },
     handler: (request, reply) => {
       const { pool, id } = request.params
@@ -157,7 +179,10 @@ export function registerKeys(app: App, engine: Engine): void {
       tags,
       params: keyParams,
       body: nullableMetadata,
-      response: { 200: keyRef, ...refusals('unknown-pool', 'unknown-key') }
+      response: {
+        200: answer(keyRef, 'The key with its new metadata.', exampleKey),
+        ...refusals('unknown-pool', 'unknown-key')
+      }
     },
     handler: (request, reply) => {
       const { pool, id } = request.params
@@ -175,7 +200,9 @@ export function registerKeys(app: App, engine: Engine): void {
       summary: 'End the lease or the cooling of a key, whoever has it',
       tags,
       params: keyParams,
-      querystring: Type.Object({ fence: Type.Optional(fence) }),
+      querystring: Type.Object({
+        fence: Type.Optional({ ...fence, description: 'Ends only the lease with this fence.' })
+      }),
       body: emptyBody,
       response: {
         204: noContent('The key is free.'),

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { DEFAULT_POLICY, MAX_COOLDOWN_MS, MAX_LEASE_MS, MIN_LEASE_MS } from '../pool/policy.ts'
 import { expiry, life } from './deadline-schema.ts'
+import { EXAMPLE_LEASE_ID } from './example-key.ts'
 import { nullableMetadata } from './metadata.ts'
 import { poolName, poolParams } from './pool-schema.ts'
 import { instantSchema, lengthSchema, named, nullable, ref } from './schema.ts'
@@ -9,7 +10,7 @@ export const leaseParams = Type.Object({
   ...poolParams.properties,
   leaseId: Type.String({
     description: 'The id of the lease, as it was granted.',
-    examples: ['0aBcDeFgHiJkLmNoPqRsTu.1']
+    examples: [EXAMPLE_LEASE_ID]
   })
 })
 
@@ -26,6 +27,7 @@ export const holder = Type.String({
   description: 'Who holds the lease, for people to read.',
   examples: ['worker-1']
 })
+export const keepAlive = Type.Boolean({ description: 'Whether to keep the key alive, too.', examples: [true] })
 export const cooldownMs = Type.Integer({
   minimum: 0,
   maximum: MAX_COOLDOWN_MS,
@@ -43,7 +45,7 @@ export const leaseSchema = named(
     id: Type.String({ description: 'Names the lease in later calls. Opaque.' }),
     fence,
     pool: poolName,
-    keyId: Type.String(),
+    keyId: Type.String({ description: 'The public id of the key.' }),
     key: Type.Optional(Type.String({ description: 'The secret, only in the answer that leased it.' })),
     holder: nullable(Type.String()),
     acquiredAt: instantSchema('When the lease began.'),

@@ -3,12 +3,13 @@ import type { Engine } from '../engine.ts'
 import { callerName, ownerOf } from './access.ts'
 import type { App } from './app-type.ts'
 import { Caller, releaseUnlessWritten } from './caller.ts'
+import { exampleGrant, exampleLease } from './examples.ts'
 import { idempotencyHeader, retryOf } from './idempotency.ts'
-import { cooldownMs, holder, leaseMs, leaseParams, leaseRef } from './lease-schema.ts'
+import { cooldownMs, holder, keepAlive, leaseMs, leaseParams, leaseRef } from './lease-schema.ts'
 import { poolParams } from './pool-schema.ts'
 import { refusals } from './problem-schema.ts'
 import { respond } from './respond.ts'
-import { emptyBody, noContent } from './schema.ts'
+import { answer, closed, emptyBody, located, noContent } from './schema.ts'
 import { wireLease } from './wire.ts'
 
 const MAX_WAIT_MS = 60_000
@@ -39,10 +40,10 @@ export function registerLeases(app: App, engine: Engine): void {
             })
           )
         },
-        { additionalProperties: false, examples: [{ holder: 'worker-1', waitMs: 0 }] }
+        { ...closed, title: 'LeaseRequest', examples: [{ holder: 'worker-1', waitMs: 0 }] }
       ),
       response: {
-        201: leaseRef,
+        201: located(answer(leaseRef, 'The lease, with its key.', exampleGrant), 'The path of the lease.'),
         ...refusals('unknown-pool', 'no-free-key', 'idempotency-key-reused', 'overloaded')
       }
     },
@@ -67,7 +68,10 @@ export function registerLeases(app: App, engine: Engine): void {
       summary: 'Show a running lease',
       tags,
       params: leaseParams,
-      response: { 200: leaseRef, ...refusals('unknown-pool', 'lease-lost') }
+      response: {
+        200: answer(leaseRef, 'The lease, without its key.', exampleLease),
+        ...refusals('unknown-pool', 'lease-lost')
+      }
     },
     handler: (request, reply) => {
       const { pool, leaseId } = request.params
@@ -89,11 +93,14 @@ export function registerLeases(app: App, engine: Engine): void {
       body: Type.Object(
         {
           leaseMs: Type.Optional(leaseMs),
-          keepAlive: Type.Optional(Type.Boolean({ description: 'Also keep the key alive.' }))
+          keepAlive: Type.Optional(keepAlive)
         },
-        { additionalProperties: false, examples: [{ keepAlive: true }] }
+        { ...closed, title: 'RenewalRequest', examples: [{ keepAlive: true }] }
       ),
-      response: { 200: leaseRef, ...refusals('unknown-pool', 'max-hold-reached', 'lease-lost') }
+      response: {
+        200: answer(leaseRef, 'The lease with its new deadline, without its key.', exampleLease),
+        ...refusals('unknown-pool', 'max-hold-reached', 'lease-lost')
+      }
     },
     handler: (request, reply) => {
       const { pool, leaseId } = request.params

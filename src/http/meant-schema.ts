@@ -1,4 +1,5 @@
 export interface JsonSchema {
+  required?: string[]
   type?: string | string[]
   properties?: Record<string, JsonSchema>
   items?: JsonSchema
@@ -8,9 +9,16 @@ export interface JsonSchema {
   description?: string
 }
 
-/** The schema with each list of alternatives replaced by the one that each element's tag means: its errors alone help. */
+/**
+ * The schema with alternatives replaced by the one that was meant: its errors alone help. Of a body that is the last one
+ * whose required members are there; in a list each element's tag says it.
+ */
 export function meantSchema(schema: JsonSchema, value: unknown): JsonSchema {
-  if (schema.properties === undefined || typeof value !== 'object' || value === null) return schema
+  if (typeof value !== 'object' || value === null) return schema.oneOf?.[0] ?? schema
+  if (schema.oneOf !== undefined) {
+    return schema.oneOf.findLast(({ required = [] }) => required.every(name => name in value)) as JsonSchema
+  }
+  if (schema.properties === undefined) return schema
   const properties: Record<string, object> = {}
   for (const [name, property] of Object.entries(schema.properties)) {
     const elements = (value as Record<string, unknown>)[name]
@@ -26,6 +34,11 @@ export function meantSchema(schema: JsonSchema, value: unknown): JsonSchema {
     }
   }
   return { ...schema, properties }
+}
+
+/** The members that the schema, or one of its alternatives, has. */
+export function knownMembers({ properties = {}, oneOf = [] }: JsonSchema): string[] {
+  return [...Object.keys(properties), ...oneOf.flatMap(knownMembers)]
 }
 
 function meantBranch(branches: JsonSchema[], tag: string, element: unknown): object {

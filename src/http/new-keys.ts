@@ -1,6 +1,8 @@
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import type { Engine, KeyView } from '../engine.ts'
 import type { App } from './app-type.ts'
+import { EXAMPLE_METADATA, EXAMPLE_SECRET } from './example-key.ts'
+import { exampleNewKey } from './examples.ts'
 import { idempotencyHeader, retryOf } from './idempotency.ts'
 import { keyRef, secret } from './key-schema.ts'
 import { assertMetadata, metadata } from './metadata.ts'
@@ -8,31 +10,43 @@ import { poolParams } from './pool-schema.ts'
 import { refusals } from './problem-schema.ts'
 import { InvalidRequest } from './problems.ts'
 import { respond } from './respond.ts'
+import { answer, closed, located } from './schema.ts'
 import { wireKey } from './wire.ts'
 
 const MAX_NEW_KEYS = 1000
 
-const newKeys = Type.Object(
+const generation = Type.Object(
   {
     count: Type.Optional(
       Type.Integer({ minimum: 1, maximum: MAX_NEW_KEYS, description: 'How many keys to generate; 1 where absent.' })
     ),
-    metadata: Type.Optional(metadata),
-    keys: Type.Optional(
-      Type.Array(Type.Object({ key: secret, metadata: Type.Optional(metadata) }, { additionalProperties: false }), {
+    metadata: Type.Optional(metadata)
+  },
+  { ...closed, title: 'Generation', description: 'To generate keys, all with the same metadata.' }
+)
+const imports = Type.Object(
+  {
+    keys: Type.Array(
+      Type.Object({ key: secret, metadata: Type.Optional(metadata) }, { ...closed, title: 'KeyToImport' }),
+      {
         minItems: 1,
-        maxItems: MAX_NEW_KEYS,
-        description: 'Keys to import, instead of generating.'
-      })
+        maxItems: MAX_NEW_KEYS
+      }
     )
   },
-  {
-    additionalProperties: false,
-    dependentSchemas: { keys: { properties: { count: false, metadata: false } } },
-    description: 'Either count and metadata, to generate, or keys, to import.',
-    examples: [{ count: 3 }]
-  }
+  { ...closed, title: 'Import', description: 'To import keys, each with metadata of its own.' }
 )
+const newKeys = Type.Unsafe<Static<typeof generation> | Static<typeof imports>>({
+  oneOf: [generation, imports],
+  description: 'Either keys, to import, or else count and metadata, to generate.',
+  'x-examples': {
+    generate: { summary: 'Generate three keys', value: { count: 3 } },
+    import: {
+      summary: 'Import the key of the examples',
+      value: { keys: [{ key: EXAMPLE_SECRET, metadata: EXAMPLE_METADATA }] }
+    }
+  }
+})
 
 /** How keys enter a pool. */
 export function registerNewKeys(app: App, engine: Engine): void {
@@ -50,31 +64,39 @@ export function registerNewKeys(app: App, engine: Engine): void {
       headers: idempotencyHeader,
       body: newKeys,
       response: {
-        201: Type.Object({ keys: Type.Array(keyRef) }),
+        201: located(
+          answer(Type.Object({ keys: Type.Array(keyRef) }, { title: 'NewKeys' }), 'The keys, with their secrets.', {
+            keys: [exampleNewKey]
+          }),
+          'The path of the key, where it is one.'
+        ),
         ...refusals(
           'unknown-pool',
           'keyspace-exhausted',
           'pool-full',
           'key-exists',
           'key-retired',
-          'idempotency-key-reused'
+          'idempotency-key-reused',
+          'overloaded'
         )
       }
     },
     handler: (request, reply) => {
       const { pool } = request.params
-      const { keys: imports, count = 1, metadata = null } = request.body
+      const { body } = request
       const retry = retryOf(request)
-      assertMetadata(metadata, '/metadata')
-      if (imports !== undefined) assertImports(imports)
       const send = (keys: KeyView[]): void => {
         reply.code(201)
         if (keys.length === 1) reply.header('location', `/v1/pools/${pool}/keys/${keys[0]?.id}`)
         reply.send({ keys: keys.map(key => wireKey(key, pool)) })
       }
-      return imports === undefined
-        ? respond(reply, engine.generate(pool, { count, metadata }, retry), send)
-        : respond(reply, engine.importKeys(pool, imports, retry), send)
+      if ('keys' in body) {
+        assertImports(body.keys)
+        return respond(reply, engine.importKeys(pool, body.keys, retry), send)
+      }
+      const { count = 1, metadata = null } = body
+      assertMetadata(metadata, '/metadata')
+      return respond(reply, engine.generate(pool, { count, metadata }, retry), send)
     }
   })
 }

@@ -1,8 +1,16 @@
-import { STATUS_CODES } from 'node:http'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { Need } from './roles.ts'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
+import { type ApiDocument, completeDocument, type RouteNotes } from './document.ts'
+import type { RefusedResponse } from './problem-schema.ts'
+import type { Need } from './roles.ts'
+
+const DESCRIPTION = [
+  'Lends out API keys. A lease gives a random free key to one caller until it is released or, at the latest, the lease deadline passes. A key that nobody keeps alive until its keep-alive deadline is retired for ever. The two deadlines never touch each other.',
+  'To try the calls here: import the key of the example with `POST /v1/pools/{pool}/keys`; every call on a key then succeeds as it is filled in. The id of a lease is in the answer that grants it.',
+  'Every refusal is `application/problem+json` (RFC 9457): `code` is for programs, and `GET /problems/{code}` explains it. A path that has not the method answers 405 `method-not-allowed` with `Allow`, a path that is not here 404 `not-found`. HEAD is where GET is under `/v1`.',
+  'Instants are RFC 3339 in UTC; what ends in `Ms` is a length in milliseconds. Unknown members of a body are refused, unknown query parameters ignored, repeated ones refused.'
+].join('\n\n')
 
 const TAGS = [
   { name: 'leases', description: 'Acquire, renew and release.' },
@@ -16,14 +24,16 @@ const TAGS = [
 
 /** The document of the API, made from the routes, and Swagger UI to try it under /docs. Register before the routes. */
 export async function describeApi(app: FastifyInstance): Promise<void> {
+  const notes = new Map<string, RouteNotes>()
   await app.register(swagger, {
+    convertConstToEnum: false,
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'keypool',
         version: '1',
-        description:
-          'Lends out API keys. A lease gives a random free key to one caller until it is released or, at the latest, the lease deadline passes. A key that nobody keeps alive until its keep-alive deadline is retired for ever. The two deadlines never touch each other.'
+        description: DESCRIPTION,
+        license: { name: 'MIT', identifier: 'MIT' }
       },
       servers: [{ url: '/' }],
       components: {
@@ -35,30 +45,30 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       tags: TAGS
     },
     refResolver: { buildLocalReference: json => String(json['$id']) },
-    transformObject: documentObject => {
-      const { openapiObject: document } = documentObject as unknown as { openapiObject: Document }
-      for (const path of Object.values(document.paths)) {
-        for (const operation of Object.values(path)) {
-          // Fastify's plugin calls every body required.
-          if (operation.requestBody && operation['x-body-optional']) operation.requestBody.required = false
-          delete operation['x-body-optional']
-          for (const [status, response] of Object.entries(operation.responses)) {
-            if (response.description === 'Default Response') response.description = STATUS_CODES[status]
-          }
-        }
-      }
-      return document as never
-    },
     transform: ({ schema, url, route }) => {
-      // An empty body is let in with a DELETE, but nobody should be told to send one.
-      const { body, ...rest } = schema
-      const told = body === undefined || route.method === 'DELETE' ? rest : { ...rest, body }
-      Object.assign(told, route.config?.bodyOptional && { 'x-body-optional': true })
-      return { schema: { ...told, ...tellNeed(schema, route) }, url }
+      if (schema.hide) return { schema, url }
+      const { told, ...note } = readRoute(schema, route)
+      notes.set(String(schema.operationId), note)
+      return { schema: told, url }
+    },
+    transformObject: documentObject => {
+      // The plugin's type leaves everything open.
+      const { openapiObject: document } = documentObject as unknown as { openapiObject: ApiDocument }
+      completeDocument(document, notes)
+      return document as never
     }
   })
+  // Serialised once: it takes milliseconds, in which nobody else is served.
+  let text: Buffer | undefined
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    uiHooks: {
+      onRequest: (request, reply, done) => {
+        if (request.routeOptions.url !== '/docs/json') return done()
+        text ??= Buffer.from(JSON.stringify(app.swagger()))
+        reply.type('application/json; charset=utf-8').send(text)
+      }
+    },
     uiConfig: {
       tryItOutEnabled: true,
       displayRequestDuration: true,
@@ -69,31 +79,41 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
   })
 }
 
+/** What of a route the plugin is told, and what is noted besides. */
+function readRoute(schema: FastifySchema, route: RouteOptions): RouteNotes & { told: FastifySchema } {
+  const { bodyOptional = false, bodyIgnored = false, whileDraining = false } = route.config ?? {}
+  const examples: RouteNotes['examples'] = {}
+  const refused: RouteNotes['refused'] = {}
+  const response: Record<string, object> = {}
+  for (const [status, answer] of Object.entries(schema.response as object)) {
+    if (isRefused(answer)) refused[status] = answer
+    else response[status] = answer
+    if ('example' in answer) examples[status] = answer.example
+  }
+  const isRead = route.method === 'GET'
+  // Nobody looks at the body of a GET.
+  if (isRead) delete refused['413']
+  if (isRead || bodyIgnored) delete refused['415']
+  if (whileDraining && refused['503']?.codes.length === 1) delete refused['503']
+  // Open to all.
+  if ((route.config?.need as Need).role === 'open') delete refused['401']
+  // An empty body is let in with a DELETE, but nobody should be told to send one.
+  const { body, ...rest } = schema
+  const told = body === undefined || route.method === 'DELETE' ? rest : { ...rest, body }
+  return { told: { ...told, ...tellNeed(schema, route), response }, bodyOptional, examples, refused }
+}
+
+function isRefused(answer: object): answer is RefusedResponse {
+  return 'codes' in answer
+}
+
 /** Who may call an operation, as its schema tells it. */
-function tellNeed(schema: FastifySchema, { config }: RouteOptions): object {
-  const { description, response } = schema as { description?: string; response?: Record<string, object> }
+function tellNeed({ description }: { description?: string }, { config }: RouteOptions): object {
   // Every route has one: see access.ts.
   const { role } = config?.need as Need
-  if (role === 'open') {
-    const { 401: _, ...rest } = response ?? {}
-    return { security: [], response: rest }
-  }
+  if (role === 'open') return { security: [] }
   return {
     description: [description, `Needs the role \`${role}\`.`].filter(Boolean).join(' '),
     security: config?.tokenInQuery === true ? [{ bearer: [] }, { token: [] }] : [{ bearer: [] }]
   }
-}
-
-interface Document {
-  paths: Record<
-    string,
-    Record<
-      string,
-      {
-        requestBody?: { required?: boolean }
-        responses: Record<string, { description?: string | undefined }>
-        'x-body-optional'?: boolean | undefined
-      }
-    >
-  >
 }

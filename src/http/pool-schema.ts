@@ -75,6 +75,7 @@ const policyMembers = {
 export const policySchema = named('Policy', Type.Object(policyMembers))
 export const policyChanges = Type.Partial(Type.Object(policyMembers), {
   ...closed,
+  title: 'PolicyChanges',
   examples: [{ leaseMs: DEFAULT_POLICY.leaseMs, keepAliveMs: DEFAULT_POLICY.keepAliveMs }]
 })
 
@@ -102,10 +103,13 @@ export const poolSchema = named(
     name: poolName,
     policy: ref<Static<typeof policySchema>>('Policy'),
     counts: ref<Static<typeof countsSchema>>('Counts'),
-    keyspace: Type.Object({
-      size: sizeOfKeyspace('How many keys the alphabet and length allow.'),
-      remaining: sizeOfKeyspace('How many of them are neither living nor retired.')
-    })
+    keyspace: Type.Object(
+      {
+        size: sizeOfKeyspace('How many keys the alphabet and length allow.'),
+        remaining: sizeOfKeyspace('How many of them are neither living nor retired.')
+      },
+      { title: 'Keyspace' }
+    )
   })
 )
 

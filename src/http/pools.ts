@@ -3,11 +3,12 @@ import { isGranted } from '../access/bearer.ts'
 import type { Engine } from '../engine.ts'
 import { isAlphabet } from '../pool/policy.ts'
 import type { App } from './app-type.ts'
+import { examplePool } from './examples.ts'
 import { policyChanges, poolName, poolParams, poolRef } from './pool-schema.ts'
 import { refusals } from './problem-schema.ts'
 import { InvalidRequest, sendProblem } from './problems.ts'
 import { respond } from './respond.ts'
-import { emptyBody, noContent } from './schema.ts'
+import { answer, emptyBody, located, noContent } from './schema.ts'
 
 const tags = ['pools']
 
@@ -21,7 +22,12 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       summary: 'List the pools',
       description: 'Those that are granted to the token.',
       tags,
-      response: { 200: Type.Object({ pools: Type.Array(poolRef) }), ...refusals() }
+      response: {
+        200: answer(Type.Object({ pools: Type.Array(poolRef) }, { title: 'Pools' }), 'All pools.', {
+          pools: [examplePool]
+        }),
+        ...refusals()
+      }
     },
     handler: ({ caller }, reply) =>
       respond(reply, engine.pools(), pools =>
@@ -39,9 +45,13 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       description:
         'Members that are absent keep their value; in a new pool they have their default. A change applies to what happens next: no running lease or life ends, shrinks or grows.',
       tags,
-      params: Type.Object({ pool: poolName }),
+      params: Type.Object({ pool: { ...poolName, description: 'The name of the pool.' } }),
       body: policyChanges,
-      response: { 200: poolRef, 201: poolRef, ...refusals('too-many-pools', 'policy-locked') }
+      response: {
+        200: answer(poolRef, 'The policy is changed.', examplePool),
+        201: located(answer(poolRef, 'The pool is made.', examplePool), 'The path of the pool.'),
+        ...refusals('too-many-pools', 'policy-locked')
+      }
     },
     handler: (request, reply) => {
       const { alphabet } = request.body
@@ -63,7 +73,7 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       summary: 'Show a pool: its policy, counts and key space',
       tags,
       params: poolParams,
-      response: { 200: poolRef, ...refusals('unknown-pool') }
+      response: { 200: answer(poolRef, 'The pool.', examplePool), ...refusals('unknown-pool') }
     },
     handler: (request, reply) => respond(reply, engine.pool(request.params.pool), pool => reply.send(pool))
   })
@@ -77,7 +87,7 @@ export function registerPools(app: App, engine: Engine, isProtected: (pool: stri
       summary: 'Delete a pool with all its keys',
       description: 'Its retired keys are forgotten, and callers that wait for one of its keys are refused.',
       tags,
-      params: Type.Object({ pool: Type.String({ examples: ['scratch'] }) }),
+      params: Type.Object({ pool: Type.String({ description: 'The name of the pool.', examples: ['scratch'] }) }),
       body: emptyBody,
       response: { 204: noContent('The pool is gone.'), ...refusals('unknown-pool', 'pool-protected') }
     },

@@ -1,41 +1,25 @@
 import { Type } from 'typebox'
-import { countsRef, sizeOfKeyspace } from './pool-schema.ts'
-import { PROBLEMS, PROBLEM_TYPE, type ProblemCode } from './problems.ts'
-import { countSchema, named } from './schema.ts'
+import { PROBLEMS, type ProblemCode } from './problems.ts'
+import { named } from './schema.ts'
 
+/** What every problem has. The document adds a schema for each code, with members of its own. */
 export const problemSchema = named(
   'Problem',
   Type.Object(
     {
-      type: Type.String({ description: 'Where the code is explained.' }),
-      title: Type.String(),
-      status: Type.Integer(),
-      detail: Type.String(),
+      type: Type.String({ format: 'uri-reference', description: 'Where the code is explained.' }),
+      title: Type.String({ description: 'The code in words. May change.' }),
+      status: Type.Integer({ description: 'The status of the answer.' }),
+      detail: Type.String({ description: 'What was wrong this time, and what to do. May change.' }),
       code: Type.String({ enum: Object.keys(PROBLEMS), description: 'Stable; for programs.' }),
-      instance: Type.String({ description: 'The id of the request, as in X-Request-Id.' }),
-      errors: Type.Optional(
-        Type.Array(
-          Type.Object({
-            in: Type.String({ enum: ['body', 'query', 'path', 'header'] }),
-            pointer: Type.String(),
-            detail: Type.String()
-          }),
-          { maxItems: 20 }
-        )
-      ),
-      reason: Type.Optional(Type.String({ enum: ['pool-empty', 'all-held'] })),
-      reasons: Type.Optional(Type.Array(Type.String())),
-      retryAfterMs: Type.Optional(countSchema('An estimate, in milliseconds.')),
-      counts: Type.Optional(countsRef),
-      indexes: Type.Optional(Type.Array(Type.Integer())),
-      remaining: Type.Optional(sizeOfKeyspace('How many keys are unused.'))
+      instance: Type.String({ description: 'The id of the request, as in X-Request-Id.' })
     },
     { description: 'RFC 9457.' }
   )
 )
 
-/** What any call may meet, whatever it does. */
-const ALWAYS: ProblemCode[] = [
+/** What any request may meet before it reaches its call. */
+const EDGE: readonly ProblemCode[] = [
   'invalid-request',
   'unauthorized',
   'forbidden',
@@ -49,27 +33,33 @@ const ALWAYS: ProblemCode[] = [
   'draining'
 ]
 
-/** The responses for refused calls: those named, and those that any call may give. */
-export function refusals(...codes: ProblemCode[]): Record<number, object> {
+/** The refused answers of one status that a call may give. */
+export interface RefusedResponse {
+  description: string
+  /** Empty, so that Fastify compiles nothing: problems are sent as text. The document has them by their codes. */
+  content: object
+  codes: readonly ProblemCode[]
+}
+
+/** The responses for refused calls of an engine: those named, and those that any call may give. */
+export function refusals(...codes: ProblemCode[]): Record<number, RefusedResponse> {
+  return edgeRefusals(...codes, 'not-ready', 'storage-unavailable')
+}
+
+/** The responses for refused calls that ask no engine. */
+export function edgeRefusals(...codes: ProblemCode[]): Record<number, RefusedResponse> {
   const byStatus = new Map<number, ProblemCode[]>()
-  for (const code of [...codes, ...ALWAYS]) {
+  for (const code of [...codes, ...EDGE]) {
     const { status } = PROBLEMS[code]
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }
   return Object.fromEntries(
     [...byStatus]
       .sort(([a], [b]) => a - b)
-      .map(([status, group]) => [
-        status,
-        {
-          description: group.map(code => `\`${code}\`: ${PROBLEMS[code].title}`).join('. '),
-          content: { [PROBLEM_TYPE]: { schema: { $ref: 'Problem#' }, example: exampleOf(group[0] as ProblemCode) } }
-        }
-      ])
+      .map(([status, group]) => [status, { description: describe(group), content: {}, codes: group }])
   )
 }
 
-function exampleOf(code: ProblemCode): object {
-  const { status, title, about } = PROBLEMS[code]
-  return { type: `/problems/${code}`, title, status, detail: about, code, instance: 'a-request-id' }
+function describe(codes: readonly ProblemCode[]): string {
+  return codes.map(code => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' ')
 }

@@ -20,7 +20,17 @@ export function ref<T>(id: string): ReturnType<typeof Type.Unsafe<T>> {
 export const closed = { additionalProperties: false }
 
 /** Of calls that take nothing. */
-export const emptyBody = Type.Object({}, closed)
+export const emptyBody = Type.Object({}, { ...closed, title: 'Nothing', examples: [{}] })
+
+/** A response with a body of this schema: what the document says of it besides, and shows. */
+export function answer<T extends TSchema>(schema: T, description: string, example: object): T {
+  return { ...schema, description, example }
+}
+
+/** The same response, for the document: what it has made has an address. */
+export function located<T extends TSchema>(response: T, description: string): T {
+  return { ...response, headers: { Location: { type: 'string', format: 'uri-reference', description } } }
+}
 
 /** A response without a body. */
 export const noContent = (description: string) => ({ description, type: 'null' })

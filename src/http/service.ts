@@ -1,10 +1,12 @@
 import { Type } from 'typebox'
 import type { Engine } from '../engine.ts'
 import type { App } from './app-type.ts'
-import { refusals } from './problem-schema.ts'
+import { edgeRefusals } from './problem-schema.ts'
 import { PROBLEMS, type ProblemCode, sendProblem } from './problems.ts'
+import { answer } from './schema.ts'
 
 const tags = ['service']
+const healthy = answer(Type.Object({ status: Type.Literal('ok') }, { title: 'Health' }), 'Yes.', { status: 'ok' })
 
 /** Routes about the service itself. */
 export function registerService(app: App, engine: Engine, state: { readonly stopping: boolean }): void {
@@ -16,7 +18,7 @@ export function registerService(app: App, engine: Engine, state: { readonly stop
       operationId: 'livez',
       summary: 'Whether the process lives',
       tags,
-      response: { 200: Type.Object({ status: Type.Literal('ok') }), ...refusals() }
+      response: { 200: healthy, ...edgeRefusals() }
     },
     handler: async () => ({ status: 'ok' as const })
   })
@@ -29,7 +31,7 @@ export function registerService(app: App, engine: Engine, state: { readonly stop
       operationId: 'readyz',
       summary: 'Whether the service can take requests',
       tags,
-      response: { 200: Type.Object({ status: Type.Literal('ok') }), ...refusals('not-ready') }
+      response: { 200: healthy, ...edgeRefusals('not-ready') }
     },
     handler: async (_request, reply) => {
       if (state.stopping) return sendProblem(reply, 'draining', 'The server is stopping.', { reasons: ['draining'] })
@@ -46,15 +48,22 @@ export function registerService(app: App, engine: Engine, state: { readonly stop
       operationId: 'explainProblem',
       summary: 'Explain the code of a problem',
       tags,
-      params: Type.Object({ code: Type.String({ examples: ['no-free-key'] }) }),
+      params: Type.Object({ code: Type.String({ description: 'The code of a problem.', examples: ['no-free-key'] }) }),
       response: {
-        200: Type.Object({
-          code: Type.String(),
-          status: Type.Integer(),
-          title: Type.String(),
-          about: Type.String({ description: 'What it means, and what to do.' })
-        }),
-        ...refusals('not-found')
+        200: answer(
+          Type.Object(
+            {
+              code: Type.String(),
+              status: Type.Integer(),
+              title: Type.String(),
+              about: Type.String({ description: 'What it means, and what to do.' })
+            },
+            { title: 'ProblemKind' }
+          ),
+          'What the code means.',
+          { code: 'no-free-key', ...PROBLEMS['no-free-key'] }
+        ),
+        ...edgeRefusals('not-found')
       }
     },
     handler: async (request, reply) => {

@@ -2,7 +2,7 @@ import type { FastifySchemaCompiler } from 'fastify'
 import Schema from 'typebox/schema'
 import { Settings } from 'typebox/system'
 import { KnownNames } from './known-names.ts'
-import { type JsonSchema, meantSchema } from './meant-schema.ts'
+import { type JsonSchema, knownMembers, meantSchema } from './meant-schema.ts'
 import { InvalidRequest, type RequestError } from './problems.ts'
 
 /** More errors than are told, since several of them can be about one place. */
@@ -88,15 +88,10 @@ function tell(error: SchemaError, schema: JsonSchema, names: KnownNames): { poin
   const params = error.params as Record<string, unknown>
   switch (error.keyword) {
     case 'additionalProperties':
-      return (params['additionalProperties'] as string[]).map(name => ({
-        pointer: `${error.instancePath}/${name}`,
-        detail: `${names.has(name) ? 'is no member here' : 'has a member that is unknown here'}; known are ${knownMembers(error.instancePath, schema)}`
-      }))
+      return tellUnknown(error.instancePath, params['additionalProperties'] as string[], schema, names)
     case 'boolean':
-      // Comes with additionalProperties, which says more, or with a member that excludes another.
-      return error.schemaPath.endsWith('additionalProperties')
-        ? []
-        : [{ pointer: error.instancePath, detail: 'can not stand beside the other members' }]
+      // Comes with additionalProperties, which says more.
+      return []
     case 'required':
       return (params['requiredProperties'] as string[]).map(name => ({
         pointer: `${error.instancePath}/${name}`,
@@ -113,7 +108,21 @@ function tell(error: SchemaError, schema: JsonSchema, names: KnownNames): { poin
   }
 }
 
-function knownMembers(pointer: string, schema: JsonSchema): string {
-  const known = Object.keys((pointer === '' ? schema.properties : undefined) ?? {})
-  return known.length === 0 ? 'those in the documentation' : known.join(', ')
+/** Of members that have no place where they are: those of another alternative may not stand beside the others. */
+function tellUnknown(
+  pointer: string,
+  unknown: readonly string[],
+  schema: JsonSchema,
+  names: KnownNames
+): { pointer: string; detail: string }[] {
+  const known = pointer === '' ? knownMembers(schema) : []
+  const list = known.length === 0 ? 'those in the documentation' : known.join(', ')
+  return [...known.filter(name => unknown.includes(name)), ...unknown.filter(name => !known.includes(name))].map(
+    name => ({
+      pointer: `${pointer}/${name}`,
+      detail: known.includes(name)
+        ? 'can not stand beside the other members'
+        : `${names.has(name) ? 'is no member here' : 'has a member that is unknown here'}; known are ${list}`
+    })
+  )
 }

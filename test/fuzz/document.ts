@@ -76,13 +76,18 @@ export class ApiDocument {
     this.operations = Object.entries(this.#document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, { operationId, parameters = [], requestBody, responses }]) => {
         const schema = Object.values(requestBody?.content ?? {})[0]?.schema
+        const answers = Object.entries(responses).map(([status, response]) => {
+          const { headers = {}, ...rest } = this.resolve(response)
+          const told = Object.entries(headers).map(([name, header]) => [name, this.resolve(header)])
+          return [status, { ...rest, headers: Object.fromEntries(told) }]
+        })
         return {
           id: operationId,
           method: method.toUpperCase(),
           path,
-          parameters,
+          parameters: parameters.map(parameter => this.resolve(parameter)),
           body: schema && { schema, required: requestBody?.required === true },
-          responses
+          responses: Object.fromEntries(answers) as Operation['responses']
         }
       })
     )
@@ -93,30 +98,29 @@ export class ApiDocument {
   }
 
   /** What a reference stands for. */
-  resolve(schema: Schema): Schema {
-    if (schema.$ref === undefined) return schema
+  resolve<T extends object>(part: T & { $ref?: string }): T {
+    if (part.$ref === undefined) return part
     let found: unknown = this.#document
-    for (const part of schema.$ref.slice(2).split('/')) found = (found as Record<string, unknown>)[part]
-    return found as Schema
+    for (const word of part.$ref.slice(2).split('/')) found = (found as Record<string, unknown>)[word]
+    return found as T
   }
 
   /** What is wrong with a body, or undefined. */
   bodyFault(operation: Operation, status: string, type: string, body: unknown): string | undefined {
-    return this.#fault(['responses', status, 'content', type, 'schema'], operation, body)
+    return this.#fault(operation.responses[status]?.content?.[type]?.schema ?? {}, body)
   }
 
   headerFault(operation: Operation, status: string, header: string, value: string): string | undefined {
-    const type = this.resolve(operation.responses[status]?.headers?.[header]?.schema ?? {}).type
+    const schema = operation.responses[status]?.headers?.[header]?.schema ?? {}
+    const { type } = this.resolve(schema)
     const read = type === 'integer' || type === 'number' ? Number(value) : value
-    return this.#fault(['responses', status, 'headers', header, 'schema'], operation, read)
+    return this.#fault(schema, read)
   }
 
-  #fault(place: string[], { path, method }: Operation, value: unknown): string | undefined {
-    const pointer = ['paths', path, method.toLowerCase(), ...place]
-      .map(part => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1')))
-      .join('/')
-    const validate = this.#validators.get(pointer) ?? this.#ajv.compile({ $ref: `api#/${pointer}` })
-    this.#validators.set(pointer, validate)
+  #fault(schema: Schema, value: unknown): string | undefined {
+    const text = JSON.stringify(schema).replaceAll('"$ref":"#/', '"$ref":"api#/')
+    const validate = this.#validators.get(text) ?? this.#ajv.compile(JSON.parse(text))
+    this.#validators.set(text, validate)
     return validate(value) ? undefined : this.#ajv.errorsText(validate.errors)
   }
 }
