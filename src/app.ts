@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
 import type { Dialect } from './config.ts'
 import { DEFAULT_POOL, type Engine } from './engine.ts'
+import type { AuditTrail } from './access/audit-trail.ts'
 import type { Bearers } from './access/bearer.ts'
+import type { Certificate } from './access/certificate.ts'
 import { registerRandomApiKey } from './dialects/random-api-key.ts'
 import { DEFAULT_TOKENS, makeTokenPool, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
 import { guardAccess } from './http/access.ts'
 import type { App } from './http/app-type.ts'
+import { auditChanges } from './http/audit.ts'
 import { registerBatch } from './http/batch.ts'
 import { guardAgainstBrowsers } from './http/browsers.ts'
 import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
@@ -35,7 +38,11 @@ export interface AppOptions {
   /** What the keys of the pool of the dialect tokenapi are made of. */
   tokens?: TokenShape
   /** Who carries a token. Without it everybody may do everything. */
-  bearers?: Bearers
+  bearers?: Bearers | undefined
+  /** Where changes are told. */
+  trail?: Pick<AuditTrail, 'write' | 'fault'> | undefined
+  /** For TLS. */
+  certificate?: Certificate | undefined
   /** Whether nobody but this machine is meant to reach the server, so that other names in Host are foul. */
   onlyThisMachine?: boolean
   /** How long a request may take to arrive. */
@@ -55,6 +62,8 @@ export interface Service {
 /** The whole service short of a socket. */
 export async function buildApp(options: AppOptions): Promise<Service> {
   const { engine, logger = false, dialects = ['random_api_key', 'tokenapi'], tokens = DEFAULT_TOKENS } = options
+  const { certificate } = options
+  const { http, ...timeouts } = connectionOptions(options.requestTimeoutMs)
   const nextId = requestIds(randomBytes(6).toString('base64url'))
   const pipelines = new Pipelines()
   const state = { stopping: false, draining: false }
@@ -67,7 +76,8 @@ export async function buildApp(options: AppOptions): Promise<Service> {
     return503OnClosing: false,
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: answerClientErrors(nextId, pipelines),
-    ...connectionOptions(options.requestTimeoutMs)
+    ...timeouts,
+    [certificate === undefined ? 'http' : 'https']: { ...http, ...certificate }
   })
   limitConnections(app.server)
   pipelines.attach(app.server)
@@ -79,6 +89,7 @@ export async function buildApp(options: AppOptions): Promise<Service> {
   guardEdge(app, state)
   guardAccess(app, options.bearers)
   if (options.bearers === undefined) guardAgainstBrowsers(app, options.onlyThisMachine === true)
+  auditChanges(app, options.trail)
   logRequests(app)
   readBodies(app)
   await describeApi(app)
@@ -89,7 +100,7 @@ export async function buildApp(options: AppOptions): Promise<Service> {
   registerKeys(app, engine)
   registerLeases(app, engine)
   registerBatch(app, engine)
-  registerService(app, engine, state)
+  registerService(app, engine, state, () => warningsOf(options))
   if (dialects.includes('random_api_key')) registerRandomApiKey(app, engine)
   if (dialects.includes('tokenapi')) registerTokenApi(app, engine)
 
@@ -107,4 +118,9 @@ export async function buildApp(options: AppOptions): Promise<Service> {
       engine.drain()
     }
   }
+}
+
+/** What does not work while the service does. */
+function warningsOf({ trail }: AppOptions): string[] {
+  return trail?.fault === undefined ? [] : [`the audit trail can not be written: ${trail.fault}`]
 }

@@ -1,3 +1,4 @@
+import type { AccessConfig } from './access/access.ts'
 import { DEFAULT_TOKENS, type TokenShape } from './dialects/tokenapi.ts'
 import { isAlphabet, MAX_GENERATED_LENGTH } from './pool/policy.ts'
 
@@ -12,11 +13,16 @@ export interface Config {
   tokens: TokenShape
   /** For how long requests are still served after a signal to stop, in milliseconds. */
   drainMs: number
+  access: AccessConfig
+  /** Whether nobody but this machine is meant to reach the server. */
+  onlyThisMachine: boolean
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 const DIALECTS: readonly Dialect[] = ['random_api_key', 'tokenapi']
 const MAX_DRAIN_MS = 600_000
+/** The descriptor of the standard output. */
+const STDOUT = 1
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/
 
 /** Thrown with a line for each variable that is wrong or unknown. */
@@ -54,12 +60,21 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   const drainMs = integer('KEYPOOL_DRAIN_MS', 0, 0, MAX_DRAIN_MS)
   const open = text('KEYPOOL_OPEN', '0')
+  const path = (name: string): string | undefined => {
+    read.add(name)
+    if (environment[name] === '') wrong.push(`${name} must be the path of a file`)
+    return environment[name]
+  }
+  const authFile = path('KEYPOOL_AUTH_FILE')
+  const audit = path('KEYPOOL_AUDIT')
+  const [cert, key] = [path('KEYPOOL_TLS_CERT'), path('KEYPOOL_TLS_KEY')]
+  const tls = cert === undefined || key === undefined ? undefined : { cert, key }
 
   if (open !== '0' && open !== '1') wrong.push('KEYPOOL_OPEN must be 0 or 1')
   if (host === '') wrong.push('KEYPOOL_HOST must be an address or the name of a host')
-  else if (open === '0' && !LOOPBACK.test(host)) {
+  else if (authFile === undefined && open === '0' && !LOOPBACK.test(host)) {
     wrong.push(
-      'KEYPOOL_HOST is no loopback address, and everybody who reaches the server may do everything: set KEYPOOL_OPEN=1 if that is meant'
+      'KEYPOOL_HOST is no loopback address, and without KEYPOOL_AUTH_FILE everybody who reaches the server may do everything: set KEYPOOL_OPEN=1 if that is meant'
     )
   }
   if (!LOG_LEVELS.includes(logLevel)) wrong.push(`KEYPOOL_LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`)
@@ -67,11 +82,23 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   if (!isAlphabet(tokens.alphabet)) {
     wrong.push('KEYPOOL_TOKENAPI_ALPHABET must be 2 … 94 distinct visible ASCII characters')
   }
+  if ((cert === undefined) !== (key === undefined)) {
+    wrong.push(`${cert === undefined ? 'KEYPOOL_TLS_CERT' : 'KEYPOOL_TLS_KEY'} is missing: a certificate needs its key`)
+  }
   for (const name of Object.keys(environment)) {
     if (name.startsWith('KEYPOOL_') && !read.has(name)) wrong.push(`${name} is no variable of this version`)
   }
   if (wrong.length > 0) throw new WrongConfiguration(wrong)
-  return { host, port, logLevel, dialects: dialects.filter(isDialect), tokens, drainMs }
+  return {
+    host,
+    port,
+    logLevel,
+    dialects: dialects.filter(isDialect),
+    tokens,
+    drainMs,
+    access: { authFile, audit: audit === '-' || audit === 'stdout' ? STDOUT : audit, tls },
+    onlyThisMachine: authFile === undefined && open === '0'
+  }
 }
 
 function isDialect(name: string): name is Dialect {

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Server as TlsServer } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Access, type Log } from './access/access.ts'
+import type { Certificate } from './access/certificate.ts'
 import { buildApp, type Service } from './app.ts'
 import { systemClock } from './clock.ts'
 import { type Config, readConfig } from './config.ts'
@@ -12,30 +15,48 @@ const FINISH_MS = 8000
 const FAREWELL_MS = 1000
 /** How often connections whose last answer has been written are looked for, to be closed. */
 const IDLE_CHECK_MS = 100
+/** How long the last lines of the audit trail may take. */
+const FINAL_MS = 500
 
 async function main(): Promise<void> {
   const config = readConfig(process.env)
+  const clock = systemClock()
+  // Until there is a logger, nothing is read again that could be told of.
+  const told: { log?: Log } = {}
+  const access = await Access.open(config.access, clock, {
+    info: text => told.log?.info(text),
+    error: text => told.log?.error(text)
+  })
   const engine = new MemoryEngine({
-    clock: systemClock(),
+    clock,
     onFault: error => service.app.log.error({ err: error }, 'the sweep met a fault, and goes on')
   })
   const service = await buildApp({
     engine,
     logger: { level: config.logLevel },
     dialects: config.dialects,
-    tokens: config.tokens
+    tokens: config.tokens,
+    bearers: access.tokens,
+    trail: access.trail,
+    certificate: access.certificate,
+    onlyThisMachine: config.onlyThisMachine
   })
+  told.log = service.app.log
   const connections = new Set<Socket>()
-  service.app.server.on('connection', connection => {
-    connections.add(connection)
-    connection.once('close', () => connections.delete(connection))
-  })
+  // Under TLS a connection comes twice, and what has been read of the second is what has been decrypted.
+  for (const event of ['connection', 'secureConnection']) {
+    service.app.server.on(event, (connection: Socket) => {
+      connections.add(connection)
+      connection.once('close', () => connections.delete(connection))
+    })
+  }
   const address = await listen(service, config)
   await service.prepare()
+  process.on('SIGHUP', () => void access.reload(certificate => serveCertificate(service, certificate)))
   let stopped: Promise<void> | undefined
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // npm passes on a Ctrl-C that the terminal has sent already: a second signal changes nothing.
-    process.on(signal, () => (stopped ??= stop(service, engine, connections, config, signal)))
+    process.on(signal, () => (stopped ??= stop(service, engine, access, connections, config, signal)))
   }
   service.app.log.info(
     { docs: `${address}/docs` },
@@ -44,17 +65,24 @@ async function main(): Promise<void> {
 }
 
 /** Not by Fastify's own method, which logs a line for each address, and makes a second server for `localhost`. */
-async function listen({ app }: Service, { host, port }: Config): Promise<string> {
+async function listen({ app }: Service, { host, port, access }: Config): Promise<string> {
   await app.ready()
   app.server.listen(port, host)
   await once(app.server, 'listening')
   const { address, family, port: bound } = app.server.address() as AddressInfo
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`
+  return `${access.tls === undefined ? 'http' : 'https'}://${family === 'IPv6' ? `[${address}]` : address}:${bound}`
+}
+
+function serveCertificate({ app }: Service, certificate: Certificate): void {
+  // With a certificate the server is one of TLS, which Fastify's type does not tell.
+  const server = app.server as unknown as TlsServer
+  server.setSecureContext(certificate)
 }
 
 async function stop(
   service: Service,
   engine: MemoryEngine,
+  access: Access,
   connections: ReadonlySet<Socket>,
   { drainMs }: Config,
   signal: string
@@ -65,6 +93,7 @@ async function stop(
   service.drain()
   await Promise.race([finish(app, connections), sleep(FINISH_MS)])
   engine.close()
+  await Promise.race([access.close(), sleep(FINAL_MS)])
   app.log.info(`keypool stopped on ${signal}`)
   process.exit(0)
 }

@@ -26,7 +26,9 @@ t.test('without a variable everything has its default', async t => {
     logLevel: 'info',
     dialects: ['random_api_key', 'tokenapi'],
     tokens: { alphabet: LETTERS, length: 4 },
-    drainMs: 0
+    drainMs: 0,
+    access: { authFile: undefined, audit: undefined, tls: undefined },
+    onlyThisMachine: true
   }
   t.strictSame(readConfig({}), defaults)
   t.strictSame(readConfig({ PATH: '/bin', keypool_port: '1', KEYPOOLPORT: '2', KEYPOOL: '3' }), defaults)
@@ -34,6 +36,7 @@ t.test('without a variable everything has its default', async t => {
 })
 
 t.test('each variable is read', async t => {
+  const { access } = readConfig({})
   const RIGHT: [environment: Environment, part: object][] = [
     [{ KEYPOOL_HOST: '127.1.2.3' }, { host: '127.1.2.3' }],
     [{ KEYPOOL_PORT: '0' }, { port: 0 }],
@@ -50,11 +53,26 @@ t.test('each variable is read', async t => {
     [{ KEYPOOL_TOKENAPI_ALPHABET: '!~' }, { tokens: { alphabet: '!~', length: 4 } }],
     [{ KEYPOOL_TOKENAPI_LENGTH: '1' }, { tokens: { alphabet: LETTERS, length: 1 } }],
     [{ KEYPOOL_TOKENAPI_LENGTH: '128' }, { tokens: { alphabet: LETTERS, length: 128 } }],
-    [{ KEYPOOL_DRAIN_MS: '600000' }, { drainMs: 600_000 }]
+    [{ KEYPOOL_DRAIN_MS: '600000' }, { drainMs: 600_000 }],
+    [{ KEYPOOL_OPEN: '1' }, { onlyThisMachine: false }],
+    [{ KEYPOOL_AUTH_FILE: 'a' }, { access: { ...access, authFile: 'a' }, onlyThisMachine: false }],
+    [{ KEYPOOL_AUDIT: 'a' }, { access: { ...access, audit: 'a' } }],
+    [{ KEYPOOL_AUDIT: '-' }, { access: { ...access, audit: 1 } }],
+    [{ KEYPOOL_AUDIT: 'stdout' }, { access: { ...access, audit: 1 } }],
+    [{ KEYPOOL_TLS_CERT: 'c', KEYPOOL_TLS_KEY: 'k' }, { access: { ...access, tls: { cert: 'c', key: 'k' } } }]
   ]
   for (const [environment, part] of RIGHT) {
     t.strictSame(readConfig(environment), { ...readConfig({}), ...part }, JSON.stringify(environment))
   }
+})
+
+t.test('a certificate and its key come together', async t => {
+  t.strictSame(wrongIn({ KEYPOOL_TLS_CERT: 'c' }), ['KEYPOOL_TLS_KEY is missing: a certificate needs its key'])
+  t.strictSame(wrongIn({ KEYPOOL_TLS_KEY: 'k' }), ['KEYPOOL_TLS_CERT is missing: a certificate needs its key'])
+})
+
+t.test('with tokens the server may listen anywhere', async t => {
+  t.equal(readConfig({ KEYPOOL_HOST: '0.0.0.0', KEYPOOL_AUTH_FILE: 'a' }).host, '0.0.0.0')
 })
 
 t.test('each wrong value is named, with what it should be', async t => {
@@ -72,6 +90,8 @@ t.test('each wrong value is named, with what it should be', async t => {
     ['KEYPOOL_TOKENAPI_LENGTH', ['', '0', '129', '-4', '4.0', 'four'], LENGTH],
     ['KEYPOOL_DRAIN_MS', ['', '-1', '600001', '1s'], DRAIN],
     ['KEYPOOL_OPEN', ['', 'yes', 'true', '2', ' 1'], 'KEYPOOL_OPEN must be 0 or 1'],
+    ['KEYPOOL_AUTH_FILE', [''], 'KEYPOOL_AUTH_FILE must be the path of a file'],
+    ['KEYPOOL_AUDIT', [''], 'KEYPOOL_AUDIT must be the path of a file'],
     ['KEYPOOL_HOST', [''], 'KEYPOOL_HOST must be an address or the name of a host']
   ]
   for (const [variable, values, line] of WRONG) {

@@ -80,9 +80,12 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
       summary: 'Generate a key',
       response: { 201: showsRow('The new key.'), ...refusals('keyspace-exhausted', 'pool-full') }
     },
-    async (_request, reply) => {
+    async (request, reply) => {
       const keys = await engine.generate(POOL, { count: 1, metadata: null })
-      return isRefusal(keys) ? refuse(reply, keys) : reply.code(201).send(rowOf(keys[0] as KeyView))
+      if (isRefusal(keys)) return refuse(reply, keys)
+      const [key] = keys as [KeyView]
+      request.deeds = [{ id: key.id }]
+      return reply.code(201).send(rowOf(key))
     }
   )
 
@@ -102,7 +105,8 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
     },
     async (request, reply) => {
       const lease = await engine.acquire(POOL, { owner: callerName(request) }, new Caller(reply))
-      if (isRefusal(lease)) return lease.refusal === 'no-free-key' ? say(reply, 404, NO_KEY) : refuse(reply, lease)
+      if (isRefusal(lease)) return refuseUnless(reply, lease, 404, NO_KEY)
+      request.deeds = [{ id: lease.keyId, fence: lease.fence }]
       releaseUnlessWritten(reply, engine, POOL, [lease])
       const key = await engine.key(POOL, lease.keyId, true)
       return isRefusal(key) ? refuseUnless(reply, key, 404, NO_KEY) : rowOf(key)
@@ -162,18 +166,22 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
 
 /** Says that the key is unknown where that is the reason; the old server knew of no other. */
 function refuseUnless(reply: FastifyReply, refused: Refusal, status: number, unknown: string): FastifyReply {
-  return refused.refusal === 'unknown-key' ? say(reply, status, unknown) : refuse(reply, refused)
+  const { refusal } = refused
+  reply.request.deeds = [{ outcome: refusal }]
+  return refusal === 'unknown-key' || refusal === 'no-free-key' ? say(reply, status, unknown) : refuse(reply, refused)
 }
 
 function say(reply: FastifyReply, status: number, text: string): FastifyReply {
   return reply.code(status).send({ message: text })
 }
 
-/** The id of the key in the query, of the last where there are several; of no key where there is none. */
+/** The id of the key in the query, which the call is about: of the last where there are several; of no key where there is none. */
 function idGiven(request: FastifyRequest): string {
   const { api_key: given = '' } = request.query as { api_key?: string | string[] }
   const key = Array.isArray(given) ? (given.at(-1) as string) : given
-  return keyId(key)
+  const id = keyId(key)
+  request.deeds = [{ id }]
+  return id
 }
 
 function rowOf(key: KeyView): object {

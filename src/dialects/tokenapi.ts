@@ -47,8 +47,8 @@ export async function makeTokenPool(engine: Engine, shape: TokenShape): Promise<
   if (isRefusal(outcome)) throw new Error(`the pool ${TOKEN_POOL} was not made: ${outcome.refusal}`)
 }
 
-/** What a call came to: its answer, or a refusal that the old server did not know. */
-type Told = { outcome: string; answer: object } | Refusal
+/** What a call came to: its answer, with the id of the key that it changed, or a refusal that the old server did not know. */
+type Told = { outcome: string; answer: object; id?: string | undefined } | Refusal
 
 /** The calls of a Bottle service, for clients that know nothing else. */
 export function registerTokenApi(app: App, engine: Engine): void {
@@ -74,6 +74,7 @@ export function registerTokenApi(app: App, engine: Engine): void {
         const told = await handler((request.params as { token?: string }).token ?? '')
         // The old server wrote each outcome to its console. The token stays out of it.
         request.log.info({ call: url, outcome: isRefusal(told) ? told.refusal : told.outcome }, 'tokenapi')
+        if (!isRefusal(told)) request.deeds = [told.id === undefined ? { outcome: told.outcome } : { id: told.id }]
         return isRefusal(told) ? refuse(reply, told) : reply.send(told.answer)
       }
     })
@@ -90,7 +91,9 @@ export function registerTokenApi(app: App, engine: Engine): void {
       const keys = await engine.generate(TOKEN_POOL, { count: 1, metadata: null })
       if (isRefusal(keys)) return isNoneLeft(keys) ? { outcome: keys.refusal, answer: say(NONE_LEFT) } : keys
       const left = await remaining()
-      return isRefusal(left) ? left : { outcome: 'generated', answer: { 'key:': keys[0]?.key, ...left } }
+      return isRefusal(left)
+        ? left
+        : { outcome: 'generated', answer: { 'key:': keys[0]?.key, ...left }, id: keys[0]?.id }
     }
   )
 
@@ -102,8 +105,8 @@ export function registerTokenApi(app: App, engine: Engine): void {
       const outcome = await engine.activate(TOKEN_POOL, keyId(token))
       if (isRefusal(outcome)) return unlessUnknown(outcome)
       return outcome.first
-        ? { outcome: 'activated', answer: say(`Вы активировали ключ ${token}`) }
-        : { outcome: 'activated before', answer: say(ACTIVATED_BEFORE) }
+        ? { outcome: 'activated', answer: say(`Вы активировали ключ ${token}`), id: outcome.key.id }
+        : { outcome: 'activated before', answer: say(ACTIVATED_BEFORE), id: outcome.key.id }
     }
   )
 
@@ -127,7 +130,7 @@ export function registerTokenApi(app: App, engine: Engine): void {
     async token => {
       const outcome = await engine.delete(TOKEN_POOL, keyId(token))
       if (isRefusal(outcome)) return unlessUnknown(outcome)
-      return { outcome: 'deleted', answer: say(`Вы удалили ключ ${token}`) }
+      return { outcome: 'deleted', answer: say(`Вы удалили ключ ${token}`), id: keyId(token) }
     }
   )
 

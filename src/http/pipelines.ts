@@ -41,7 +41,7 @@ export class Pipelines {
     server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
       this.#last.set(request.socket, response)
     })
-    server.on('connection', (socket: Socket) => {
+    const attend = (socket: Socket): void => {
       // Node reads on after each request and each answer.
       socket.on('resume', () => this.#pauseIfFull(socket))
       socket.on('close', () => this.#forget(socket))
@@ -51,7 +51,10 @@ export class Pipelines {
         if (this.#last.get(socket)?.req.complete === false) endGently(socket)
         else destroySoon.call(socket)
       }
-    })
+    }
+    server.on('connection', attend)
+    // Under TLS requests come over these, each on top of another that has none.
+    server.on('secureConnection', attend)
   }
 
   /**

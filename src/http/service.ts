@@ -7,9 +7,27 @@ import { answer } from './schema.ts'
 
 const tags = ['service']
 const healthy = answer(Type.Object({ status: Type.Literal('ok') }, { title: 'Health' }), 'Yes.', { status: 'ok' })
+const ready = answer(
+  Type.Object(
+    {
+      status: Type.Literal('ok'),
+      warnings: Type.Optional(
+        Type.Array(Type.String(), { description: 'What does not work, though the service does.' })
+      )
+    },
+    { title: 'Readiness' }
+  ),
+  'Yes.',
+  { status: 'ok' }
+)
 
 /** Routes about the service itself. */
-export function registerService(app: App, engine: Engine, state: { readonly stopping: boolean }): void {
+export function registerService(
+  app: App,
+  engine: Engine,
+  state: { readonly stopping: boolean },
+  warnings: () => string[]
+): void {
   app.route({
     method: 'GET',
     url: '/livez',
@@ -31,13 +49,14 @@ export function registerService(app: App, engine: Engine, state: { readonly stop
       operationId: 'readyz',
       summary: 'Whether the service can take requests',
       tags,
-      response: { 200: healthy, ...edgeRefusals('not-ready') }
+      response: { 200: ready, ...edgeRefusals('not-ready') }
     },
     handler: async (_request, reply) => {
       if (state.stopping) return sendProblem(reply, 'draining', 'The server is stopping.', { reasons: ['draining'] })
       const reasons = engine.readiness()
       if (reasons.length > 0) return sendProblem(reply, 'not-ready', `Not ready: ${reasons.join('; ')}.`, { reasons })
-      return { status: 'ok' as const }
+      const told = warnings()
+      return { status: 'ok' as const, ...(told.length > 0 ? { warnings: told } : {}) }
     }
   })
 

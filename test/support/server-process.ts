@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { performance } from 'node:perf_hooks'
-import { createInterface } from 'node:readline'
+import { createInterface, type Interface } from 'node:readline'
 import type { Readable } from 'node:stream'
 
 const ROOT = new URL('../../', import.meta.url)
@@ -26,6 +26,7 @@ export class ServerProcess {
   readonly ended: Promise<End>
   readonly #child: ChildProcessByStdio<null, Readable, Readable>
   readonly #lines: string[] = []
+  readonly #output: Interface
   readonly #firstLine: Promise<unknown>
 
   constructor(t: Test, environment: Record<string, string>) {
@@ -35,8 +36,8 @@ export class ServerProcess {
       stdio: ['ignore', 'pipe', 'pipe']
     })
     t.teardown(() => this.#child.kill('SIGKILL'))
-    const output = createInterface(this.#child.stdout).on('line', line => this.#lines.push(line))
-    this.#firstLine = once(output, 'line')
+    this.#output = createInterface(this.#child.stdout).on('line', line => this.#lines.push(line))
+    this.#firstLine = once(this.#output, 'line')
     let errors = ''
     this.#child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
     this.ended = once(this.#child, 'close').then(([code]) => ({
@@ -53,7 +54,19 @@ export class ServerProcess {
     return { docs, msg, port: Number(new URL(docs).port) }
   }
 
-  signal(signal: 'SIGTERM' | 'SIGINT'): void {
+  /** Resolves with the first line that has this text, once there is one. */
+  async line(text: string): Promise<string> {
+    for (;;) {
+      const line = this.#lines.find(line => line.includes(text))
+      if (line !== undefined) return line
+      await Promise.race([
+        once(this.#output, 'line'),
+        this.ended.then(({ errors }) => Promise.reject(new Error(errors)))
+      ])
+    }
+  }
+
+  signal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP'): void {
     this.#child.kill(signal)
   }
 
