@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { type ApiDocument, completeDocument, type RouteNotes } from './document.ts'
+import { servePages } from './pages.ts'
 import type { RefusedResponse } from './problem-schema.ts'
 import type { Need } from './roles.ts'
 
@@ -58,25 +58,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       return document as never
     }
   })
-  // Serialised once: it takes milliseconds, in which nobody else is served.
-  let text: Buffer | undefined
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    uiHooks: {
-      onRequest: (request, reply, done) => {
-        if (request.routeOptions.url !== '/docs/json') return done()
-        text ??= Buffer.from(JSON.stringify(app.swagger()))
-        reply.type('application/json; charset=utf-8').send(text)
-      }
-    },
-    uiConfig: {
-      tryItOutEnabled: true,
-      displayRequestDuration: true,
-      docExpansion: 'list',
-      deepLinking: true,
-      layout: 'BaseLayout'
-    }
-  })
+  await app.register(servePages)
 }
 
 /** What of a route the plugin is told, and what is noted besides. */

@@ -297,3 +297,34 @@ t.test('old clients send the token as a header or in the query, and keep their o
     body: { detail: 'Method "PATCH" not allowed.' }
   })
 })
+
+t.test('no log line and no answer shows a token, wherever it was written', async t => {
+  const lines: string[] = []
+  const stream = { write: (line: string) => void lines.push(line) }
+  const service = await createGuarded(t, { logger: { level: 'trace', stream } })
+  const answers: string[] = []
+  const paths = [
+    '/api/v1/random_api_key/',
+    '/api/get_token',
+    '/api/get_token_status/x',
+    V1,
+    '/v1/nothing',
+    '/docs',
+    '/livez'
+  ]
+  for (const token of ['t-admin', 't-user', 't-unknown']) {
+    for (const path of paths) {
+      for (const method of ['GET', 'POST', 'PATCH']) {
+        for (const headers of [{}, { authorization: `Bearer ${token}` }, { authorization: token }]) {
+          const { text, headers: answered } = await service.call(method, `${path}?token=${token}`, undefined, headers)
+          answers.push(text, JSON.stringify(answered))
+        }
+      }
+    }
+  }
+  t.ok(lines.length > 180, 'each call is logged at this level')
+  for (const token of ['t-admin', 't-user', 't-unknown', 'token=', entryOf('t-admin', 'x').sha256]) {
+    t.notMatch(lines.join('\n'), token)
+    t.notMatch(answers.join('\n'), token)
+  }
+})
