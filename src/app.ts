@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
+import Fastify, { type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify'
 import type { Dialect } from './config.ts'
 import { DEFAULT_POOL, type Engine } from './engine.ts'
 import type { AuditTrail } from './access/audit-trail.ts'
@@ -7,7 +7,7 @@ import type { Bearers } from './access/bearer.ts'
 import type { Certificate } from './access/certificate.ts'
 import { registerRandomApiKey } from './dialects/random-api-key.ts'
 import { DEFAULT_TOKENS, makeTokenPool, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
-import { guardAccess } from './http/access.ts'
+import { callerName, guardAccess } from './http/access.ts'
 import type { App } from './http/app-type.ts'
 import { auditChanges } from './http/audit.ts'
 import { registerBatch } from './http/batch.ts'
@@ -20,11 +20,14 @@ import { registerLeases } from './http/leases.ts'
 import { registerNewKeys } from './http/new-keys.ts'
 import { describeApi } from './http/openapi.ts'
 import { Pipelines } from './http/pipelines.ts'
+import { limitRate, PRESSURE_LIMITS, type PressureLimits, refuseUnderPressure } from './http/overload.ts'
 import { registerPools } from './http/pools.ts'
 import { answerClientErrors, answerUnheard } from './http/raw-answers.ts'
 import { sharedSchemas } from './http/schemas.ts'
 import { registerService } from './http/service.ts'
 import { validatorCompiler } from './http/validation.ts'
+
+export { PRESSURE_LIMITS }
 
 /** Longer than any URL that is let in, so that the check of the whole URL comes first. */
 const MAX_PARAM_LENGTH = 10_000
@@ -47,6 +50,10 @@ export interface AppOptions {
   onlyThisMachine?: boolean
   /** How long a request may take to arrive. */
   requestTimeoutMs?: number
+  /** The most requests per second of each caller; without it, as many as there are. */
+  rateLimit?: number
+  /** From when on the server refuses because it is far behind; without it, never. */
+  pressure?: PressureLimits
 }
 
 export interface Service {
@@ -57,6 +64,12 @@ export interface Service {
   announceStop(): void
   /** From now on new requests, and callers that wait, are refused as `draining`. */
   drain(): void
+}
+
+/** A token's name has no space, so that none is taken for an address. */
+function tokenOrAddress(request: FastifyRequest): string {
+  const name = callerName(request)
+  return name === undefined ? `address ${request.ip}` : `token ${name}`
 }
 
 /** The whole service short of a socket. */
@@ -90,6 +103,8 @@ export async function buildApp(options: AppOptions): Promise<Service> {
   guardAccess(app, options.bearers)
   if (options.bearers === undefined) guardAgainstBrowsers(app, options.onlyThisMachine === true)
   auditChanges(app, options.trail)
+  if (options.pressure) await refuseUnderPressure(app, options.pressure)
+  if (options.rateLimit) await limitRate(app, options.rateLimit, options.bearers && tokenOrAddress)
   logRequests(app)
   readBodies(app)
   await describeApi(app)

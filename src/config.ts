@@ -16,6 +16,8 @@ export interface Config {
   access: AccessConfig
   /** Whether nobody but this machine is meant to reach the server. */
   onlyThisMachine: boolean
+  /** Requests per second and caller; 0 for as many as there are. */
+  rateLimit: number
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
@@ -23,6 +25,7 @@ const DIALECTS: readonly Dialect[] = ['random_api_key', 'tokenapi']
 const MAX_DRAIN_MS = 600_000
 /** The descriptor of the standard output. */
 const STDOUT = 1
+const MAX_RATE_LIMIT = 1_000_000
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/
 
 /** Thrown with a line for each variable that is wrong or unknown. */
@@ -59,6 +62,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     length: integer('KEYPOOL_TOKENAPI_LENGTH', DEFAULT_TOKENS.length, 1, MAX_GENERATED_LENGTH)
   }
   const drainMs = integer('KEYPOOL_DRAIN_MS', 0, 0, MAX_DRAIN_MS)
+  const rateLimit = integer('KEYPOOL_RATE_LIMIT', 0, 0, MAX_RATE_LIMIT)
   const open = text('KEYPOOL_OPEN', '0')
   const path = (name: string): string | undefined => {
     read.add(name)
@@ -96,6 +100,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     dialects: dialects.filter(isDialect),
     tokens,
     drainMs,
+    rateLimit,
     access: { authFile, audit: audit === '-' || audit === 'stdout' ? STDOUT : audit, tls },
     onlyThisMachine: authFile === undefined && open === '0'
   }

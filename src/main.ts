@@ -4,7 +4,7 @@ import type { Server as TlsServer } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Access, type Log } from './access/access.ts'
 import type { Certificate } from './access/certificate.ts'
-import { buildApp, type Service } from './app.ts'
+import { buildApp, PRESSURE_LIMITS, type Service } from './app.ts'
 import { systemClock } from './clock.ts'
 import { type Config, readConfig } from './config.ts'
 import { MemoryEngine } from './memory/engine.ts'
@@ -39,7 +39,9 @@ async function main(): Promise<void> {
     bearers: access.tokens,
     trail: access.trail,
     certificate: access.certificate,
-    onlyThisMachine: config.onlyThisMachine
+    onlyThisMachine: config.onlyThisMachine,
+    pressure: PRESSURE_LIMITS,
+    ...(config.rateLimit > 0 && { rateLimit: config.rateLimit })
   })
   told.log = service.app.log
   const connections = new Set<Socket>()

@@ -28,7 +28,8 @@ t.test('without a variable everything has its default', async t => {
     tokens: { alphabet: LETTERS, length: 4 },
     drainMs: 0,
     access: { authFile: undefined, audit: undefined, tls: undefined },
-    onlyThisMachine: true
+    onlyThisMachine: true,
+    rateLimit: 0
   }
   t.strictSame(readConfig({}), defaults)
   t.strictSame(readConfig({ PATH: '/bin', keypool_port: '1', KEYPOOLPORT: '2', KEYPOOL: '3' }), defaults)
@@ -59,7 +60,8 @@ t.test('each variable is read', async t => {
     [{ KEYPOOL_AUDIT: 'a' }, { access: { ...access, audit: 'a' } }],
     [{ KEYPOOL_AUDIT: '-' }, { access: { ...access, audit: 1 } }],
     [{ KEYPOOL_AUDIT: 'stdout' }, { access: { ...access, audit: 1 } }],
-    [{ KEYPOOL_TLS_CERT: 'c', KEYPOOL_TLS_KEY: 'k' }, { access: { ...access, tls: { cert: 'c', key: 'k' } } }]
+    [{ KEYPOOL_TLS_CERT: 'c', KEYPOOL_TLS_KEY: 'k' }, { access: { ...access, tls: { cert: 'c', key: 'k' } } }],
+    [{ KEYPOOL_RATE_LIMIT: '1000000' }, { rateLimit: 1_000_000 }]
   ]
   for (const [environment, part] of RIGHT) {
     t.strictSame(readConfig(environment), { ...readConfig({}), ...part }, JSON.stringify(environment))
@@ -82,6 +84,7 @@ t.test('each wrong value is named, with what it should be', async t => {
   const ALPHABET = 'KEYPOOL_TOKENAPI_ALPHABET must be 2 … 94 distinct visible ASCII characters'
   const LENGTH = 'KEYPOOL_TOKENAPI_LENGTH must be a whole number of 1 … 128'
   const DRAIN = 'KEYPOOL_DRAIN_MS must be a whole number of 0 … 600000'
+  const RATE = 'KEYPOOL_RATE_LIMIT must be a whole number of 0 … 1000000'
   const WRONG: [variable: string, values: string[], line: string][] = [
     ['KEYPOOL_PORT', ['', ' ', '-1', '65536', '80.5', '1e3', '0x50', ' 80', '80 ', 'http', '99999999999'], PORT],
     ['KEYPOOL_LOG_LEVEL', ['', 'INFO', 'verbose', 'info '], LEVEL],
@@ -89,6 +92,7 @@ t.test('each wrong value is named, with what it should be', async t => {
     ['KEYPOOL_TOKENAPI_ALPHABET', ['', 'a', 'aa', 'aba', 'a b', 'ключ', `${LETTERS}a`, 'a\nb'], ALPHABET],
     ['KEYPOOL_TOKENAPI_LENGTH', ['', '0', '129', '-4', '4.0', 'four'], LENGTH],
     ['KEYPOOL_DRAIN_MS', ['', '-1', '600001', '1s'], DRAIN],
+    ['KEYPOOL_RATE_LIMIT', ['', '-1', '0.5', '1000001', '10/s', 'off'], RATE],
     ['KEYPOOL_OPEN', ['', 'yes', 'true', '2', ' 1'], 'KEYPOOL_OPEN must be 0 or 1'],
     ['KEYPOOL_AUTH_FILE', [''], 'KEYPOOL_AUTH_FILE must be the path of a file'],
     ['KEYPOOL_AUDIT', [''], 'KEYPOOL_AUDIT must be the path of a file'],
@@ -152,6 +156,7 @@ t.test('the message shows no value: it may have been meant for another variable'
     'TOKENAPI_ALPHABET',
     'TOKENAPI_LENGTH',
     'DRAIN_MS',
+    'RATE_LIMIT',
     'OPEN',
     'X'
   ]

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { mendContentType, UnsupportedMediaType } from './bodies.ts'
 import { KnownPaths } from './known-paths.ts'
+import { Overloaded, TooManyRequests } from './overload.ts'
 import { InvalidRequest, sendInvalid, sendProblem } from './problems.ts'
 
 const MAX_URL_LENGTH = 8192
@@ -98,6 +99,12 @@ function pathOf(url: string): string {
 
 function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof InvalidRequest) return sendInvalid(reply, error.errors)
+  if (error instanceof TooManyRequests) {
+    return sendProblem(reply, 'too-many-requests', 'More requests than KEYPOOL_RATE_LIMIT came within a second.')
+  }
+  if (error instanceof Overloaded) {
+    return sendProblem(reply, 'overloaded', 'The server has more to do than it can; nothing was changed.')
+  }
   if (error instanceof UnsupportedMediaType || error.statusCode === 415) {
     return sendProblem(reply, 'unsupported-media-type', 'Send the body as application/json.')
   }

@@ -63,7 +63,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
 
 /** What of a route the plugin is told, and what is noted besides. */
 function readRoute(schema: FastifySchema, route: RouteOptions): RouteNotes & { told: FastifySchema } {
-  const { bodyOptional = false, bodyIgnored = false, whileDraining = false } = route.config ?? {}
+  const { bodyOptional = false, bodyIgnored = false, whileDraining = false, rateLimit } = route.config ?? {}
   const examples: RouteNotes['examples'] = {}
   const refused: RouteNotes['refused'] = {}
   const response: Record<string, object> = {}
@@ -76,7 +76,11 @@ function readRoute(schema: FastifySchema, route: RouteOptions): RouteNotes & { t
   // Nobody looks at the body of a GET.
   if (isRead) delete refused['413']
   if (isRead || bodyIgnored) delete refused['415']
-  if (whileDraining && refused['503']?.codes.length === 1) delete refused['503']
+  if (rateLimit === false) delete refused['429']
+  // What the edge alone says, it does not say here.
+  if (whileDraining && refused['503']?.codes.every(code => code === 'overloaded' || code === 'draining')) {
+    delete refused['503']
+  }
   // Open to all.
   if ((route.config?.need as Need).role === 'open') delete refused['401']
   // An empty body is let in with a DELETE, but nobody should be told to send one.

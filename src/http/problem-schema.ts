@@ -28,8 +28,10 @@ const EDGE: readonly ProblemCode[] = [
   'uri-too-long',
   'unsupported-media-type',
   'expectation-failed',
+  'too-many-requests',
   'headers-too-large',
   'internal',
+  'overloaded',
   'draining'
 ]
 
@@ -49,7 +51,7 @@ export function refusals(...codes: ProblemCode[]): Record<number, RefusedRespons
 /** The responses for refused calls that ask no engine. */
 export function edgeRefusals(...codes: ProblemCode[]): Record<number, RefusedResponse> {
   const byStatus = new Map<number, ProblemCode[]>()
-  for (const code of [...codes, ...EDGE]) {
+  for (const code of new Set([...codes, ...EDGE])) {
     const { status } = PROBLEMS[code]
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }

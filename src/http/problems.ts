@@ -110,12 +110,17 @@ export const PROBLEMS = {
     'The Idempotency-Key belongs to another request',
     'The same header came with a different body before. Use a new one for each new request.'
   ),
+  'too-many-requests': kind(
+    429,
+    'The requests come too fast',
+    'The server is set to take so many requests per second from each caller. Nothing was changed; try again after `Retry-After` seconds.'
+  ),
   'headers-too-large': kind(431, 'The headers are too large', 'All headers together have at most 16 KiB.'),
   internal: kind(500, 'The server is at fault', 'Something broke; the log has the details under the request id.'),
   overloaded: kind(
     503,
-    'Too many callers wait',
-    `At most ${figure(MAX_WAITING)} callers wait per pool. Nothing was changed; try again later.`
+    'There are too many callers',
+    `At most ${figure(MAX_WAITING)} callers wait per pool, and none are let in while the server is far behind with its answers. Nothing was changed; try again later.`
   ),
   'storage-unavailable': kind(
     503,

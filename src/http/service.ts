@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { Engine } from '../engine.ts'
 import type { App } from './app-type.ts'
+import { alwaysServed } from './overload.ts'
 import { edgeRefusals } from './problem-schema.ts'
 import { PROBLEMS, type ProblemCode, sendProblem } from './problems.ts'
 import { answer } from './schema.ts'
@@ -31,7 +32,7 @@ export function registerService(
   app.route({
     method: 'GET',
     url: '/livez',
-    config: { whileDraining: true },
+    config: alwaysServed,
     schema: {
       operationId: 'livez',
       summary: 'Whether the process lives',
@@ -44,7 +45,7 @@ export function registerService(
   app.route({
     method: 'GET',
     url: '/readyz',
-    config: { whileDraining: true },
+    config: alwaysServed,
     schema: {
       operationId: 'readyz',
       summary: 'Whether the service can take requests',

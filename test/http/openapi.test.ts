@@ -70,6 +70,7 @@ function anywhereOf(method: string, path: string, { security }: Operation): stri
   if (method !== 'GET') anywhere.push('413')
   if (method !== 'GET' && path.startsWith('/v1')) anywhere.push('415')
   if (path !== '/livez') anywhere.push('503')
+  if (!['/livez', '/readyz'].includes(path)) anywhere.push('429')
   if (security.length > 0) anywhere.push('401')
   return anywhere
 }
@@ -99,7 +100,7 @@ t.test('every route has a name of its own, a summary, a tag and its statuses', a
       statuses.some(status => status.startsWith('2')),
       where
     )
-    const anywhere = ['400', '401', '403', '408', '413', '414', '415', '417', '431', '500', '503']
+    const anywhere = ['400', '401', '403', '408', '413', '414', '415', '417', '429', '431', '500', '503']
     t.strictSame(
       anywhere.filter(status => status in responses),
       anywhereOf(method, path, operation).sort(),
@@ -139,7 +140,7 @@ t.test('the calls of the contract are all there, with the statuses that it names
     'GET /readyz': [200],
     'GET /problems/{code}': [200, 404]
   }
-  const anywhere = [400, 401, 403, 408, 413, 414, 415, 417, 431, 500, 503]
+  const anywhere = [400, 401, 403, 408, 413, 414, 415, 417, 429, 431, 500, 503]
   const found = operationsOf(document).map(({ method, path, operation }) => [
     `${method} ${path}`,
     Object.keys(operation.responses)

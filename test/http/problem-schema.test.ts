@@ -5,7 +5,7 @@ import { PROBLEMS } from '../../src/http/problems.ts'
 t.test('refusals of one status stand together, with those that any call may meet', async t => {
   const responses = refusals('unknown-pool', 'no-free-key')
   t.match(responses[404]?.description, /unknown-pool.*no-free-key/)
-  t.strictSame(Object.keys(responses).map(Number), [400, 401, 403, 404, 408, 413, 414, 415, 417, 431, 500, 503])
+  t.strictSame(Object.keys(responses).map(Number), [400, 401, 403, 404, 408, 413, 414, 415, 417, 429, 431, 500, 503])
   t.strictSame(
     Object.entries(responses).map(([status, { codes }]) => [
       Number(status),
@@ -17,6 +17,6 @@ t.test('refusals of one status stand together, with those that any call may meet
 })
 
 t.test('a call that asks no engine meets no fault of one', async t => {
-  t.match(refusals()[503]?.codes, ['not-ready', 'storage-unavailable', 'draining'])
-  t.match(edgeRefusals()[503]?.codes, ['draining'])
+  t.match(refusals()[503]?.codes, ['not-ready', 'storage-unavailable', 'overloaded', 'draining'])
+  t.match(edgeRefusals()[503]?.codes, ['overloaded', 'draining'])
 })

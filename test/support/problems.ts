@@ -27,6 +27,7 @@ export const STATUS_OF = {
   'unsupported-media-type': 415,
   'expectation-failed': 417,
   'idempotency-key-reused': 422,
+  'too-many-requests': 429,
   'headers-too-large': 431,
   internal: 500,
   overloaded: 503,
@@ -49,7 +50,7 @@ export function refused(t: Test, answer: Answer, code: Code, members: object = {
       status,
       type,
       cacheControl: headers['cache-control'],
-      retryAfter: status !== 503 || /^[1-9]\d*$/.test(headers['retry-after'] ?? ''),
+      retryAfter: (status !== 503 && status !== 429) || /^[1-9]\d*$/.test(headers['retry-after'] ?? ''),
       members: Object.keys(problem).sort(),
       common: {
         ...problem,

@@ -1,0 +1,77 @@
+import rateLimit from '@fastify/rate-limit'
+import underPressure from '@fastify/under-pressure'
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What @fastify/under-pressure calls instead of refusing. */
+    pressureHandler?: () => undefined
+  }
+}
+
+/** Config of routes that supervisors ask: they are served whatever else is refused. */
+export const alwaysServed: FastifyContextConfig = {
+  whileDraining: true,
+  rateLimit: false,
+  pressureHandler: () => undefined
+}
+
+/**
+ * WHEN THE SERVER IS OVERLOADED
+ *
+ * By the mean length of a turn of the event loop over five seconds. Its utilisation tells nothing: fifty connections flat
+ * out keep it at 100 %, and everybody is answered within a few milliseconds. A turn then takes one to three; with a
+ * million deadlines due, five, for the sweep works in slices of two. A mean of a second means that callers wait for
+ * seconds while more come in than can be answered, which only refusing mends.
+ *
+ * Five seconds, so that no single pause (a machine that stands still, a start, a large collection) is taken for it: only
+ * a handful of turns in all that time make such a mean.
+ */
+export interface PressureLimits {
+  meanDelayMs: number
+  sampleMs: number
+}
+export const PRESSURE_LIMITS: PressureLimits = { meanDelayMs: 1000, sampleMs: 5000 }
+
+/** Passed to the error handler; one for all, since each would cost a stack. */
+export class Overloaded extends Error {}
+
+/** Refuses what comes while the event loop is far behind, before a body is read. Register before the routes. */
+export async function refuseUnderPressure(
+  app: FastifyInstance,
+  { meanDelayMs, sampleMs }: PressureLimits
+): Promise<void> {
+  await app.register(underPressure, {
+    maxEventLoopDelay: meanDelayMs,
+    sampleInterval: sampleMs,
+    customError: Overloaded
+  })
+}
+
+/** Thrown for a request beyond the rate. No Error: under load it is a common answer, and needs no stack. */
+export class TooManyRequests {}
+
+/**
+ * Refuses what is beyond so many requests per second of whom `identity` names, by default the caller's address (of IPv6
+ * the network, /64): in windows of a second, after the checks of access and before a body is read. The library keeps the
+ * last 5,000 identities, and sets Retry-After. Register before the routes.
+ */
+export async function limitRate(
+  app: FastifyInstance,
+  perSecond: number,
+  identity?: (request: FastifyRequest) => string
+): Promise<void> {
+  await app.register(rateLimit, {
+    max: perSecond,
+    timeWindow: 1000,
+    ...(identity && { keyGenerator: identity }),
+    errorResponseBuilder: () => new TooManyRequests(),
+    addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
+    addHeaders: {
+      'x-ratelimit-limit': false,
+      'x-ratelimit-remaining': false,
+      'x-ratelimit-reset': false,
+      'retry-after': true
+    }
+  })
+}
