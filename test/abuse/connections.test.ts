@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { createService } from '../support/create-service.ts'
+import { othersAreServed, RudeClient, untilConnections } from '../support/abuse.ts'
+
+t.setTimeout(240_000)
+
+const WANTED = 10_000
+/** What the process needs besides. */
+const RESERVE = 200
+
+/** How many files this process may have open; where the system does not say, a thousand connections are tried. */
+function fileLimit(): number {
+  try {
+    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
+    return Number(limit ?? 2000 + RESERVE)
+  } catch {
+    return 2000 + RESERVE
+  }
+}
+
+t.test('idle connections cost others nothing', async t => {
+  const { app, listen, generate } = await createService(t)
+  const port = await listen()
+  await generate()
+  // Each takes two files here, one at either end.
+  const count = Math.min(WANTED, Math.floor((fileLimit() - RESERVE) / 2))
+  t.comment(`${count} connections, of ${WANTED} wanted: ulimit -n is ${fileLimit()}`)
+  const clients: RudeClient[] = []
+  for (let i = 0; i < count; i++) {
+    clients.push(new RudeClient(t, port))
+    // The queue of those that are not let in yet is short.
+    if (i % 100 === 99) await othersAreServed(t, port)
+  }
+  await othersAreServed(t, port)
+  t.equal(clients.filter(({ closed }) => closed).length, 0)
+  for (const { socket } of clients) socket.destroy()
+  app.server.closeIdleConnections()
+  await untilConnections(app, 0)
+})
