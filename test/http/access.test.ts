@@ -99,6 +99,7 @@ t.test('a route without a role does not start', async t => {
   t.throws(() => needOf('/docsx', undefined), /nobody may call/)
   const { app } = await createService(t)
   t.throws(() => app.get('/new', { schema: { operationId: 'newCall' } }, async () => ''), /nobody may call/)
+  t.throws(() => app.get('/new', async () => ''), /nobody may call/)
 })
 
 t.test('health, documentation and problems are open', async t => {
