@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
 import { sharedSchemas } from '../src/http/schemas.ts'
+import { bytesInUse } from './measure.ts'
 import { MemoryEngine } from '../src/memory/engine.ts'
 
 // One server for the HTTP bench, in a process of its own: `keypool <keys>`, or one of the baselines. Sends its port to
@@ -73,4 +74,6 @@ async function bareNode(): Promise<number> {
 const servers: Record<string, () => Promise<number>> = { keypool, fastify: bareFastify, node: bareNode }
 const port = await servers[kind ?? '']?.()
 process.send?.({ port })
+// Asked by the soak, which runs it with --expose-gc.
+process.on('message', () => process.send?.({ heapBytes: bytesInUse() }))
 process.on('disconnect', () => process.exit(0))
