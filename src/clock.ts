@@ -30,3 +30,12 @@ export function systemClock(): Clock {
     }
   }
 }
+
+/** A clock that is ahead of another by so many milliseconds. */
+export function laterBy(clock: Clock, ms: number): Clock {
+  return {
+    now: () => clock.now() + ms,
+    after: (delayMs, callback) => clock.after(delayMs, callback),
+    soon: callback => clock.soon(callback)
+  }
+}

@@ -8,6 +8,8 @@ export type Dialect = 'random_api_key' | 'tokenapi'
 export interface Config {
   host: string
   port: number
+  /** Where the durable engine keeps its data; the engine is the memory's where undefined. */
+  dataDir: string | undefined
   logLevel: string
   dialects: Dialect[]
   tokens: TokenShape
@@ -52,6 +54,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 
   const host = text('KEYPOOL_HOST', '127.0.0.1')
   const port = integer('KEYPOOL_PORT', 8080, 0, 65_535)
+  const dataDir = text('KEYPOOL_DATA_DIR', '') || undefined
   const logLevel = text('KEYPOOL_LOG_LEVEL', 'info')
   const dialects = text('KEYPOOL_DIALECTS', DIALECTS.join(','))
     .split(',')
@@ -96,6 +99,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return {
     host,
     port,
+    dataDir,
     logLevel,
     dialects: dialects.filter(isDialect),
     tokens,

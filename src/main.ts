@@ -7,7 +7,8 @@ import type { Certificate } from './access/certificate.ts'
 import { buildApp, PRESSURE_LIMITS, type Service } from './app.ts'
 import { systemClock } from './clock.ts'
 import { type Config, readConfig } from './config.ts'
-import { MemoryEngine } from './memory/engine.ts'
+import type { Engine } from './engine.ts'
+import { openEngine } from './open-engine.ts'
 
 /** After a signal, how long answers that are under way may take. The promise is ten seconds in all. */
 const FINISH_MS = 8000
@@ -15,8 +16,8 @@ const FINISH_MS = 8000
 const FAREWELL_MS = 1000
 /** How often connections whose last answer has been written are looked for, to be closed. */
 const IDLE_CHECK_MS = 100
-/** How long the last lines of the audit trail may take. */
-const FINAL_MS = 500
+/** How long what is left for the disk may take. */
+const FINAL_MS = 1000
 
 async function main(): Promise<void> {
   const config = readConfig(process.env)
@@ -27,9 +28,10 @@ async function main(): Promise<void> {
     info: text => told.log?.info(text),
     error: text => told.log?.error(text)
   })
-  const engine = new MemoryEngine({
-    clock,
-    onFault: error => service.app.log.error({ err: error }, 'the sweep met a fault, and goes on')
+  const { engine, start, promise } = await openEngine(config, clock, {
+    info: (members, message) => service.app.log.info(members, message),
+    warn: (members, message) => service.app.log.warn(members, message),
+    error: (members, message) => service.app.log.error(members, message)
   })
   const service = await buildApp({
     engine,
@@ -53,17 +55,22 @@ async function main(): Promise<void> {
     })
   }
   const address = await listen(service, config)
-  await service.prepare()
   process.on('SIGHUP', () => void access.reload(certificate => serveCertificate(service, certificate)))
   let stopped: Promise<void> | undefined
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // npm passes on a Ctrl-C that the terminal has sent already: a second signal changes nothing.
     process.on(signal, () => (stopped ??= stop(service, engine, access, connections, config, signal)))
   }
-  service.app.log.info(
-    { docs: `${address}/docs` },
-    `keypool listens on ${address}; keys are held in memory only: stopping the process forgets them`
-  )
+  service.app.log.info({ docs: `${address}/docs` }, `keypool listens on ${address}; ${promise}`)
+  // It listens while it recovers: /livez answers, /readyz says how far it is.
+  try {
+    await start()
+    await service.prepare()
+  } catch (error) {
+    // A signal may end it before it has recovered.
+    if (stopped === undefined) throw error
+    await stopped
+  }
 }
 
 /** Not by Fastify's own method, which logs a line for each address, and makes a second server for `localhost`. */
@@ -83,7 +90,7 @@ function serveCertificate({ app }: Service, certificate: Certificate): void {
 
 async function stop(
   service: Service,
-  engine: MemoryEngine,
+  engine: Engine,
   access: Access,
   connections: ReadonlySet<Socket>,
   { drainMs }: Config,
@@ -94,8 +101,7 @@ async function stop(
   await sleep(drainMs)
   service.drain()
   await Promise.race([finish(app, connections), sleep(FINISH_MS)])
-  engine.close()
-  await Promise.race([access.close(), sleep(FINAL_MS)])
+  await Promise.race([Promise.all([engine.close(), access.close()]), sleep(FINAL_MS)])
   app.log.info(`keypool stopped on ${signal}`)
   process.exit(0)
 }

@@ -23,6 +23,7 @@ t.test('without a variable everything has its default', async t => {
   const defaults = {
     host: '127.0.0.1',
     port: 8080,
+    dataDir: undefined,
     logLevel: 'info',
     dialects: ['random_api_key', 'tokenapi'],
     tokens: { alphabet: LETTERS, length: 4 },
@@ -40,6 +41,8 @@ t.test('each variable is read', async t => {
   const { access } = readConfig({})
   const RIGHT: [environment: Environment, part: object][] = [
     [{ KEYPOOL_HOST: '127.1.2.3' }, { host: '127.1.2.3' }],
+    [{ KEYPOOL_DATA_DIR: '/var/lib/keypool' }, { dataDir: '/var/lib/keypool' }],
+    [{ KEYPOOL_DATA_DIR: '' }, { dataDir: undefined }],
     [{ KEYPOOL_PORT: '0' }, { port: 0 }],
     [{ KEYPOOL_PORT: '65535' }, { port: 65_535 }],
     ...['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level): [Environment, object] => [
@@ -104,7 +107,7 @@ t.test('each wrong value is named, with what it should be', async t => {
 })
 
 t.test('an unknown name that begins with KEYPOOL_ is wrong, whatever its value', async t => {
-  for (const name of ['KEYPOOL_', 'KEYPOOL_PROT', 'KEYPOOL_port', 'KEYPOOL_DATA_DIR', 'KEYPOOL_TOKENAPI']) {
+  for (const name of ['KEYPOOL_', 'KEYPOOL_PROT', 'KEYPOOL_port', 'KEYPOOL_REDIS_URL', 'KEYPOOL_TOKENAPI']) {
     t.strictSame(wrongIn({ [name]: '' }), [`${name} is no variable of this version`])
   }
 })

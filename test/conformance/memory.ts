@@ -2,27 +2,9 @@ import type { Test } from 'tap'
 import type { Engine } from '../../src/engine.ts'
 import { MemoryEngine } from '../../src/memory/engine.ts'
 import { turns } from '../support/create-engine.ts'
-import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
+import { SettlingClock } from '../support/settling-clock.ts'
 import type { Provided } from './provided.ts'
-
-/** Knows whether a slice of the sweep is still to come. */
-class SettlingClock extends ManualClock {
-  #soon = 0
-
-  override soon(callback: () => void): void {
-    this.#soon++
-    super.soon(() => {
-      this.#soon--
-      callback()
-    })
-  }
-
-  async settled(): Promise<void> {
-    do await turns()
-    while (this.#soon > 0)
-  }
-}
 
 /** A memory engine whose time is the test's own. */
 export function provide(t: Test, pass: (clock: SettlingClock, ms: number) => Promise<void> | void): Provided {

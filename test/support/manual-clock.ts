@@ -37,6 +37,11 @@ export class ManualClock implements Clock {
     this.#now = end
   }
 
+  /** Sets the clock back, as somebody may do with a machine's. */
+  setBack(ms: number): void {
+    this.#now -= ms
+  }
+
   /** Lets time pass while the process was too busy to look: no timer is called on the way. */
   stall(ms: number): void {
     this.#now += ms

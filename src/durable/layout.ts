@@ -1,0 +1,80 @@
+import { hash } from 'node:crypto'
+
+/** The name of LMDB's file in the directory. */
+export const FILE = 'data.mdb'
+
+/**
+ * HOW THE STORE IS LAID OUT
+ *
+ * A row's key begins with a letter that says what the row is of, and, but for the engine's own, with the incarnation of
+ * its pool: a number that no two pools ever have, also not under the same name. So a pool's rows lie together, and those
+ * of a pool that is gone can't be taken for those of its successor.
+ *
+ *   e                                   the engine: the largest fence and incarnation ever given
+ *   k incarnation id                    a key that lives or is retired
+ *   p incarnation                       a pool: its name, policy, fence
+ *   r incarnation call hash(scope)      what a call with an Idempotency-Key came to
+ */
+const ENGINE = 'e'.charCodeAt(0)
+const KEY = 'k'.charCodeAt(0)
+const POOL = 'p'.charCodeAt(0)
+const RESULT = 'r'.charCodeAt(0)
+
+const PREFIX = 5
+
+/** Before all rows of a kind; none is such itself. */
+export const KEYS: Uint8Array = Uint8Array.of(KEY)
+export const POOLS: Uint8Array = Uint8Array.of(POOL)
+export const RESULTS: Uint8Array = Uint8Array.of(RESULT)
+
+export type Place =
+  | { kind: 'engine' }
+  | { kind: 'key'; incarnation: number; id: string }
+  | { kind: 'pool'; incarnation: number }
+  | { kind: 'result'; incarnation: number }
+
+export const enginePlace: Uint8Array = Uint8Array.of(ENGINE)
+
+export function poolPlace(incarnation: number): Uint8Array {
+  return prefix(POOL, incarnation, 0)
+}
+
+export function keyPlace(incarnation: number, id: string): Uint8Array {
+  const place = prefix(KEY, incarnation, id.length)
+  place.latin1Write(id, PREFIX)
+  return place
+}
+
+export function resultPlace(incarnation: number, call: string, scope: string): Uint8Array {
+  const hashed = hash('sha256', `${call} ${scope}`, 'buffer').subarray(0, 16)
+  const place = prefix(RESULT, incarnation, hashed.length)
+  place.set(hashed, PREFIX)
+  return place
+}
+
+/** Where the keys and the results of a pool begin. */
+export function prefixesOf(incarnation: number): Uint8Array[] {
+  return [prefix(KEY, incarnation, 0), prefix(RESULT, incarnation, 0)]
+}
+
+/** What a row is of; undefined for a key that is none of this layout. */
+export function placeOf(key: Uint8Array): Place | undefined {
+  const bytes = Buffer.from(key.buffer, key.byteOffset, key.length)
+  if (bytes[0] === ENGINE && bytes.length === 1) return { kind: 'engine' }
+  if (bytes.length < PREFIX) return undefined
+  const incarnation = bytes.readUInt32BE(1)
+  if (bytes[0] === POOL) return { kind: 'pool', incarnation }
+  if (bytes[0] === KEY) return { kind: 'key', incarnation, id: bytes.toString('latin1', PREFIX) }
+  return bytes[0] === RESULT ? { kind: 'result', incarnation } : undefined
+}
+
+function prefix(
+  letter: number,
+  incarnation: number,
+  more: number
+): Buffer & { latin1Write(text: string, at: number): number } {
+  const place = Buffer.alloc(PREFIX + more)
+  place[0] = letter
+  place.writeUInt32BE(incarnation, 1)
+  return place as never
+}

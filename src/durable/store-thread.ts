@@ -1,0 +1,46 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { Store } from './store.ts'
+import type { Call, Reply } from './threaded-store.ts'
+
+// The store's own thread: what waits for the disk waits here.
+const port = parentPort
+if (port === null) throw new Error('this is the entry of a thread')
+
+let store: Store
+
+async function answer(call: Call): Promise<Reply['value']> {
+  switch (call.verb) {
+    case 'open':
+      store = new Store(workerData as string)
+      return store.head
+    case 'commit':
+      return store.commit(call.rows, call.at)
+    case 'purge':
+      return store.purge(call.prefix, call.limit)
+    case 'read':
+      return store.read(call.keys)
+    case 'block':
+      return store.block(call.after)
+    case 'compact':
+      return store.compact()
+    case 'reopen':
+      await store.reopen()
+      return store.head
+    case 'close':
+      return store.close()
+  }
+}
+
+// One after another, in the order of the calls.
+let last = Promise.resolve()
+port.on('message', (call: Call) => {
+  last = last.then(async () => {
+    const reply: Reply = { call: call.number }
+    try {
+      reply.value = await answer(call)
+    } catch (error) {
+      reply.error = { name: (error as Error).constructor.name, message: (error as Error).message }
+    }
+    port.postMessage(reply)
+  })
+})

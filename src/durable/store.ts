@@ -1,0 +1,269 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { pid } from 'node:process'
+import { crc32 } from 'node:zlib'
+import { open, type RootDatabase } from 'lmdb'
+import { type Entry, pack, unpack } from './entries.ts'
+import { FILE } from './layout.ts'
+import type { Head } from './threaded-store.ts'
+
+/** What the rows are written as. Another number is refused: see DamagedStore. */
+const FORMAT = 1
+/** Addresses are reserved for so many bytes; the file takes what is in it. */
+const MAP_BYTES = 2 ** 36
+/** Where a compact copy is made. What is left of one that was interrupted is in nobody's way. */
+const COPY = 'compacting'
+/** A file smaller than this is not worth a copy. */
+const COMPACTED_FROM_BYTES = 16 * 2 ** 20
+/** The first row by its order; no row of the layout begins with it. */
+const HEAD = Uint8Array.of(0)
+const CHECKSUM = 4
+const SUM_MODULUS = 2 ** 48
+/** How many rows a block of a scan has. */
+const ROWS_PER_BLOCK = 4096
+
+/** The data is not what was written. */
+export class DamagedStore extends Error {}
+
+/** Another process has the directory. */
+export class StoreInUse extends Error {}
+
+/**
+ * A directory with one LMDB file of rows, the only place that knows LMDB. Synchronous: it lives in a thread of its own
+ * (see ThreadedStore).
+ *
+ * Each row carries a checksum of its key and value, since LMDB has none, and the head knows how many rows there are and
+ * what their checksums add up to.
+ */
+export class Store {
+  readonly directory: string
+  #database: RootDatabase<Buffer, Buffer>
+  #head: Head
+
+  /** Opens, or makes, the file of a directory. Throws StoreInUse or DamagedStore. */
+  constructor(directory: string) {
+    this.directory = directory
+    this.#database = openDatabase(directory)
+    const others = otherProcesses(this.#database)
+    if (others.length > 0) {
+      void this.#database.close()
+      throw new StoreInUse(`${directory} is in use by process ${others.join(', ')}: two may not share a directory`)
+    }
+    this.#head = this.#readHead()
+  }
+
+  get head(): Readonly<Head> {
+    return this.#head
+  }
+
+  /** Writes rows, all or none. When it returns they are on disk. Throws where they could not be written. */
+  commit(rows: Uint8Array, at: number): void {
+    const head = { ...this.#head, at, transaction: this.#head.transaction + 1 }
+    this.#database.transactionSync(() => {
+      for (const { key, value } of unpack(rows)) this.#put(head, key, value)
+      this.#database.putSync(asBuffer(HEAD), encodeHead(head))
+    })
+    this.#head = head
+  }
+
+  /** Removes rows whose keys begin with a prefix, up to `limit`; returns whether more are left. */
+  purge(prefix: Uint8Array, limit: number): boolean {
+    const keys = [...this.#database.getKeys({ start: asBuffer(prefix), end: after(prefix), limit })]
+    if (keys.length > 0) this.commit(pack(keys.map(key => ({ key, value: null }))), this.#head.at)
+    return keys.length === limit
+  }
+
+  /** The rows of these keys, in order; null where there is none. */
+  read(keys: readonly Uint8Array[]): Entry[] {
+    return keys.map(key => ({ key, value: this.#get(key) }))
+  }
+
+  /** The rows after a key, in order, packed, with the key of the last; undefined at the end. Throws DamagedStore. */
+  block(after?: Uint8Array): { rows: Uint8Array<ArrayBuffer>; last: Uint8Array } | undefined {
+    const start = asBuffer(after ?? HEAD)
+    const entries: Entry[] = []
+    for (const { key, value } of this.#database.getRange({ start, exclusiveStart: true, limit: ROWS_PER_BLOCK })) {
+      entries.push({ key, value: this.#verified(key, value) })
+    }
+    const last = entries.at(-1)
+    return last && { rows: pack(entries), last: last.key }
+  }
+
+  /** Reads everything and compares it with the head. Throws DamagedStore. */
+  check(): void {
+    let count = 0
+    let sum = 0
+    const start = asBuffer(HEAD)
+    for (const { key, value } of this.#database.getRange({ start, exclusiveStart: true })) {
+      this.#verified(key, value)
+      count++
+      sum = (sum + value.readUInt32LE(0)) % SUM_MODULUS
+    }
+    if (count !== this.#head.count || sum !== this.#head.sum) {
+      throw this.#damaged(`it has ${count} of ${this.#head.count} rows, or others than were written`)
+    }
+  }
+
+  /** Forgets what LMDB may hold of a transaction that failed. */
+  async reopen(): Promise<void> {
+    await this.#database.close()
+    this.#database = openDatabase(this.directory)
+    this.#head = this.#readHead()
+  }
+
+  /**
+   * Writes the file anew without the pages that hold nothing, where these are most of it: LMDB itself never shrinks its
+   * file, and what was deleted is in such pages still. Returns whether it did. Not for a store that others read.
+   */
+  async compact(): Promise<boolean> {
+    const path = join(this.directory, FILE)
+    const { pageSize, ...pages } = this.#database.getStats() as Statistics
+    const used = (pages.treeBranchPageCount + pages.treeLeafPageCount + pages.overflowPages) * pageSize
+    const { size } = statSync(path)
+    if (size < COMPACTED_FROM_BYTES || used * 2 > size) return false
+    const copy = join(this.directory, COPY)
+    rmSync(copy, { recursive: true, force: true })
+    mkdirSync(copy)
+    await this.#database.backup(copy, true)
+    await this.#database.close()
+    sync(join(copy, FILE))
+    renameSync(join(copy, FILE), path)
+    sync(this.directory)
+    rmSync(copy, { recursive: true })
+    this.#database = openDatabase(this.directory)
+    this.#head = this.#readHead()
+    return true
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close()
+  }
+
+  #put(head: Head, key: Uint8Array, payload: Uint8Array | null): void {
+    const place = asBuffer(key)
+    const old = this.#database.getBinary(place)
+    if (old !== undefined) {
+      head.count--
+      head.sum = (head.sum - old.readUInt32LE(0) + SUM_MODULUS) % SUM_MODULUS
+    }
+    if (payload === null) {
+      if (old !== undefined) this.#database.removeSync(place)
+      return
+    }
+    const value = Buffer.allocUnsafe(CHECKSUM + payload.length)
+    value.set(payload, CHECKSUM)
+    value.writeUInt32LE(checksumOf(key, payload), 0)
+    this.#database.putSync(place, value)
+    head.count++
+    head.sum = (head.sum + value.readUInt32LE(0)) % SUM_MODULUS
+  }
+
+  #get(key: Uint8Array): Uint8Array | null {
+    const value = this.#database.getBinary(asBuffer(key))
+    return value === undefined ? null : this.#verified(key, value)
+  }
+
+  #verified(key: Uint8Array, value: Buffer): Uint8Array {
+    const payload = value.subarray(CHECKSUM)
+    if (value.length < CHECKSUM || value.readUInt32LE(0) !== checksumOf(key, payload)) {
+      throw this.#damaged('a row is not what was written')
+    }
+    return payload
+  }
+
+  #readHead(): Head {
+    const bytes = this.#database.getBinary(asBuffer(HEAD))
+    if (bytes !== undefined) return decodeHead(bytes) ?? this.#fail('its head is not what was written')
+    // Without a head there must be nothing: the head comes with the first row.
+    for (const _ of this.#database.getKeys({ limit: 1 })) this.#fail('it has no head')
+    return { count: 0, sum: 0, transaction: 0, at: 0 }
+  }
+
+  #fail(why: string): never {
+    throw this.#damaged(why)
+  }
+
+  #damaged(why: string): DamagedStore {
+    return new DamagedStore(`${join(this.directory, FILE)} is damaged: ${why}`)
+  }
+}
+
+/** Of what LMDB tells about a database, typed as a bare object. */
+interface Statistics {
+  pageSize: number
+  treeBranchPageCount: number
+  treeLeafPageCount: number
+  overflowPages: number
+}
+
+/** When it returns, a file, or the names in a directory, are on disk. */
+function sync(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function openDatabase(directory: string): RootDatabase<Buffer, Buffer> {
+  return open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    mapSize: MAP_BYTES,
+    // A commit returns when it is on disk, not before.
+    overlappingSync: false,
+    cache: false
+  })
+}
+
+/**
+ * The processes besides this one that have the database open. LMDB holds a lock of the kernel for each process in its
+ * table of readers, so that one that was killed is not in it any more.
+ */
+function otherProcesses(database: RootDatabase<Buffer, Buffer>): number[] {
+  // Enters this process into the table: the place stays its own when the reading is done.
+  database.useReadTransaction().done()
+  database.getBinary(asBuffer(HEAD))
+  // In the types, both are missing.
+  const readers = database as unknown as { readerCheck(): number; readerList(): string }
+  readers.readerCheck()
+  return [...readers.readerList().matchAll(/^\s*(\d+) /gm)]
+    .map(match => Number(match[1]))
+    .filter(reader => reader !== pid)
+}
+
+function checksumOf(key: Uint8Array, payload: Uint8Array): number {
+  return crc32(payload, crc32(key))
+}
+
+function encodeHead({ count, sum, transaction, at }: Head): Buffer {
+  const payload = Buffer.from(JSON.stringify({ format: FORMAT, count, sum, transaction, at }))
+  const value = Buffer.alloc(CHECKSUM + payload.length)
+  payload.copy(value, CHECKSUM)
+  value.writeUInt32LE(checksumOf(HEAD, payload), 0)
+  return value
+}
+
+function decodeHead(value: Buffer): Head | undefined {
+  if (value.length < CHECKSUM || value.readUInt32LE(0) !== checksumOf(HEAD, value.subarray(CHECKSUM))) return undefined
+  const { format, ...head } = JSON.parse(value.toString('utf8', CHECKSUM)) as Head & { format: number }
+  return format === FORMAT ? head : undefined
+}
+
+/** The first key that does not begin with a prefix. */
+function after(prefix: Uint8Array): Buffer {
+  const end = Buffer.from(prefix)
+  for (let i = end.length - 1; i >= 0; i--) {
+    const byte = end[i] as number
+    end[i] = (byte + 1) & 255
+    if (byte < 255) break
+  }
+  return end
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
