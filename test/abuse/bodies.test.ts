@@ -52,7 +52,7 @@ t.test('whoever goes on sending after the last answer is cut off', async t => {
 })
 
 t.test('headers and bodies that come a byte at a time are given up, and others are served', async t => {
-  const { app, listen, generate, counts } = await createService(t, { requestTimeoutMs: 200 })
+  const { app, listen, generate, counts } = await createService(t, { requestTimeoutMs: 2000 })
   const port = await listen()
   await generate()
   const begins = ['GET /livez HTTP/1.1\r\nX: ', http(`POST ${POOL}/keys`, [JSON_TYPE, 'Content-Length: 1000'])]

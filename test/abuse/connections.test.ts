@@ -22,6 +22,9 @@ function fileLimit(): number {
 t.test('idle connections cost others nothing', async t => {
   const { app, listen, generate } = await createService(t)
   const port = await listen()
+  // However long it takes to open them all: each is idle, and would be given up after ten seconds without a request.
+  app.server.headersTimeout = 0
+  app.server.requestTimeout = 0
   await generate()
   // Each takes two files here, one at either end.
   const count = Math.min(WANTED, Math.floor((fileLimit() - RESERVE) / 2))
