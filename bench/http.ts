@@ -1,60 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import autocannon from 'autocannon'
+import { interleaved, pairs, ROUNDS, type Run, SECONDS, type Server, start } from './load.ts'
 import { check, fixed, heading, summarize, table, thousands } from './measure.ts'
 
 const CONNECTIONS = 50
-const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 4)
-const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 5)
 const BATCH = 100
-
-interface Server {
-  url: string
-  process: ChildProcess
-}
-
-interface Run {
-  /** Acquire and release, or a batch of them, per second. */
-  perSecond: number
-  p99: number
-}
-
-async function start(kind: string, keys = 1000): Promise<Server> {
-  const script = fileURLToPath(new URL('server.js', import.meta.url))
-  const child = fork(script, [kind, String(keys)], { execArgv: ['--max-old-space-size=8192'] })
-  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
-  return { url: `http://127.0.0.1:${port}`, process: child }
-}
-
-/** Each connection acquires, then releases what it got, over and over. */
-async function pairs({ url }: Server): Promise<Run> {
-  const result = await autocannon({
-    url,
-    connections: CONNECTIONS,
-    duration: SECONDS,
-    requests: [
-      {
-        method: 'POST',
-        path: '/v1/pools/default/leases',
-        onResponse: (status, body, context) => {
-          check(status === 201, `acquire answered ${status}`)
-          ;(context as { lease: string }).lease = /"id":"([^"]+)"/.exec(body)?.[1] as string
-        }
-      },
-      {
-        method: 'DELETE',
-        setupRequest: (request, context) => ({
-          ...request,
-          path: `/v1/pools/default/leases/${(context as { lease: string }).lease}`
-        }),
-        onResponse: status => check(status === 204, `release answered ${status}`)
-      }
-    ]
-  })
-  check(result.errors === 0 && result.non2xx === 0, 'a request failed')
-  return { perSecond: result.requests.average / 2, p99: result.latency.p99 }
-}
 
 /** The same for BATCH keys per call: one batch acquires, the next releases. */
 async function batches({ url }: Server): Promise<Run> {
@@ -97,19 +46,6 @@ async function batches({ url }: Server): Promise<Run> {
   return { perSecond: (result.requests.average / 2) * BATCH, p99: result.latency.p99 }
 }
 
-/** Runs all kinds in turn, several times, so that what else the machine does falls on all alike. */
-async function interleaved(kinds: Record<string, () => Promise<Run>>): Promise<Record<string, Run[]>> {
-  const runs: Record<string, Run[]> = Object.fromEntries(Object.keys(kinds).map(kind => [kind, []]))
-  for (let round = -1; round < ROUNDS; round++) {
-    for (const [kind, run] of Object.entries(kinds)) {
-      const result = await run()
-      // The first round warms up.
-      if (round >= 0) runs[kind]?.push(result)
-    }
-  }
-  return runs
-}
-
 heading(`HTTP: acquire + release, ${CONNECTIONS} connections, ${ROUNDS} × ${SECONDS} s each, in turn`)
 const node = await start('node')
 const fastify = await start('fastify')
@@ -117,10 +53,10 @@ const small = await start('keypool', 1000)
 const medium = await start('keypool', 100_000)
 const large = await start('keypool', 10_000_000)
 const runs = await interleaved({
-  'bare node:http': () => pairs(node),
-  'bare Fastify': () => pairs(fastify),
-  'keypool, 1e3 keys': () => pairs(small),
-  'keypool, 1e7 keys': () => pairs(large),
+  'bare node:http': () => pairs(node, CONNECTIONS),
+  'bare Fastify': () => pairs(fastify, CONNECTIONS),
+  'keypool, 1e3 keys': () => pairs(small, CONNECTIONS),
+  'keypool, 1e7 keys': () => pairs(large, CONNECTIONS),
   [`keypool, 1e5 keys, batches of ${BATCH}`]: () => batches(medium)
 })
 for (const server of [node, fastify, small, medium, large]) server.process.disconnect()

@@ -2,13 +2,16 @@ import { createServer } from 'node:http'
 import Fastify from 'fastify'
 import { buildApp } from '../src/app.ts'
 import { systemClock } from '../src/clock.ts'
+import { DurableEngine } from '../src/durable/engine.ts'
+import type { Engine } from '../src/engine.ts'
 import { sharedSchemas } from '../src/http/schemas.ts'
 import { bytesInUse } from './measure.ts'
 import { MemoryEngine } from '../src/memory/engine.ts'
 
-// One server for the HTTP bench, in a process of its own: `keypool <keys>`, or one of the baselines. Sends its port to
+// One server for the HTTP benches, in a process of its own: `keypool <keys>`, `durable <keys> <directory>`, or one of the
+// baselines. Sends its port to
 // the parent, and stops when the parent does.
-const [kind, keys = '1000'] = process.argv.slice(2)
+const [kind, keys = '1000', directory = ''] = process.argv.slice(2)
 
 const LEASE = {
   id: 'BkCXifihbnFc1GqC2dgGHG.1795171934166001',
@@ -28,8 +31,18 @@ const LEASE = {
 const HEADERS = { 'x-request-id': 'eh0l5d6t-1', 'cache-control': 'no-store' }
 const LOCATION = `/v1/pools/default/leases/${LEASE.id}`
 
-async function keypool(): Promise<number> {
-  const engine = new MemoryEngine({ clock: systemClock(), onFault: error => console.error(error) })
+function memory(): Promise<number> {
+  return serve(new MemoryEngine({ clock: systemClock(), onFault: error => console.error(error) }))
+}
+
+async function durable(): Promise<number> {
+  const log = { info: () => undefined, warn: console.error, error: console.error }
+  const engine = new DurableEngine({ directory, clock: systemClock(), log, onFault: console.error })
+  await engine.start()
+  return serve(engine)
+}
+
+async function serve(engine: Engine): Promise<number> {
   // Keys that do not age: the bench keeps none alive.
   await engine.putPool('default', { keepAliveMs: null, maxKeys: 16_000_000 })
   for (let left = Number(keys); left > 0; left -= 1000) {
@@ -71,7 +84,12 @@ async function bareNode(): Promise<number> {
   return (server.address() as { port: number }).port
 }
 
-const servers: Record<string, () => Promise<number>> = { keypool, fastify: bareFastify, node: bareNode }
+const servers: Record<string, () => Promise<number>> = {
+  keypool: memory,
+  durable,
+  fastify: bareFastify,
+  node: bareNode
+}
 const port = await servers[kind ?? '']?.()
 process.send?.({ port })
 // Asked by the soak, which runs it with --expose-gc.
