@@ -7,6 +7,12 @@ import { enginePlace, keyPlace, poolPlace, resultPlace } from './layout.ts'
 import { decodeRecord, encodeRecord } from './record-codec.ts'
 import type { RowStore } from './threaded-store.ts'
 
+/**
+ * How far the fence and the serial in a pool's row are ahead of the pool's own: so that its row is written once in so many
+ * leases, not with each. After a start they go on from there, which leaves a gap, and repeats nothing.
+ */
+const AHEAD = 10_000
+
 /** A pool's row: `credit` is by how much the outages so far have moved the ends of its keys' lives, in milliseconds. */
 export interface PoolRow extends SavedPool {
   credit: number
@@ -29,6 +35,9 @@ export type EngineRow = Pick<SavedEngine, 'fence' | 'incarnation'>
 export class Image {
   readonly #memory: MemoryEngine
   readonly #credits: ReadonlyMap<number, number>
+  /** What the pools' rows on disk, or on their way there, say. */
+  readonly #written = new Map<JournaledPool, Pick<SavedPool, 'fence' | 'serial'>>()
+  #engineWritten = ''
   /** Pools whose end is being written. They serve until it is. */
   readonly #ending = new Set<JournaledPool>()
 
@@ -46,9 +55,14 @@ export class Image {
 
   /** The rows of changed places as they are now. */
   entriesOf(...changes: Changes[]): Entry[] {
-    const entries = [this.engineEntry()]
+    const entries: Entry[] = []
+    const engine = this.#engineRow()
+    if (engine !== this.#engineWritten) entries.push(this.engineEntry())
     const pools = new Set<JournaledPool>()
-    for (const each of changes) for (const pool of [...each.pools, ...each.keys.keys()]) pools.add(pool)
+    for (const each of changes) {
+      for (const pool of each.pools) pools.add(pool)
+      for (const pool of each.keys.keys()) if (this.#hasPassed(pool)) pools.add(pool)
+    }
     for (const pool of pools) entries.push(this.poolEntry(pool))
     for (const each of changes) {
       for (const [pool, ids] of each.keys)
@@ -63,10 +77,8 @@ export class Image {
   }
 
   engineEntry(): Entry {
-    const { fence, incarnation } = this.#memory
-    // Fences under the name of a pool go on after its end, too.
-    const row: EngineRow = { fence: Math.max(fence, ...[...this.#ending].map(pool => pool.saved.fence)), incarnation }
-    return { key: enginePlace, value: json(row) }
+    this.#engineWritten = this.#engineRow()
+    return { key: enginePlace, value: Buffer.from(this.#engineWritten) }
   }
 
   keyEntry(pool: JournaledPool, id: string): Entry {
@@ -80,6 +92,9 @@ export class Image {
    * back. Rejected, with nothing changed, where the store can't be read.
    */
   async takeBack(changes: Changes, store: RowStore): Promise<void> {
+    // What was on its way did not arrive.
+    this.#written.clear()
+    this.#engineWritten = ''
     const pools = [...new Set([...changes.pools, ...changes.keys.keys()])]
     const ids = [...changes.keys].flatMap(([pool, ids]) => [...ids].map(id => ({ pool, id })))
     const results = [...changes.results()]
@@ -108,8 +123,34 @@ export class Image {
   }
 
   poolEntry(pool: JournaledPool): Entry {
-    const row: PoolRow = { ...pool.saved, credit: this.#creditOf(pool) }
-    return { key: poolPlace(pool.incarnation), value: this.#lasts(pool) ? json(row) : null }
+    const key = poolPlace(pool.incarnation)
+    if (!this.#lasts(pool)) {
+      this.#written.delete(pool)
+      return { key, value: null }
+    }
+    const { saved } = pool
+    const row: PoolRow = {
+      ...saved,
+      fence: saved.fence + AHEAD,
+      serial: saved.serial + AHEAD,
+      credit: this.#creditOf(pool)
+    }
+    this.#written.set(pool, row)
+    return { key, value: json(row) }
+  }
+
+  /** Whether a pool has given fences or serials beyond those of its row. */
+  #hasPassed(pool: JournaledPool): boolean {
+    const written = this.#written.get(pool)
+    const { fence, serial } = pool.saved
+    return written === undefined || fence > written.fence || serial > written.serial
+  }
+
+  #engineRow(): string {
+    const { fence, incarnation } = this.#memory
+    // Fences under the name of a pool go on after its end, too.
+    const ending = [...this.#ending].map(pool => pool.saved.fence)
+    return JSON.stringify({ fence: Math.max(fence, ...ending), incarnation } satisfies EngineRow)
   }
 
   #creditOf(pool: JournaledPool): number {

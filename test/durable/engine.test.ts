@@ -140,6 +140,28 @@ t.test('fences grow over crashes, also under the name of a pool that was deleted
   t.ok(three.fence > two.fence)
 })
 
+t.test('fences grow over a crash though the key with the largest is gone', async t => {
+  let durable = await createDurable(t)
+  let last = 0
+  for (let i = 0; i < 3; i++) {
+    await generate(durable.engine, 1)
+    const lease = await granted(durable.engine.acquire(POOL, {}))
+    t.ok(lease.fence > last)
+    last = lease.fence
+    await granted(durable.engine.delete(POOL, lease.keyId))
+    durable = await durable.crash(-3_600_000)
+  }
+})
+
+t.test('a lease writes no more rows than its key', async t => {
+  const { engine, store } = await createDurable(t)
+  await generate(engine, 3)
+  await granted(engine.acquire(POOL, {}))
+  const { rows } = store
+  await granted(engine.acquire(POOL, {}))
+  t.equal(store.rows - rows, 1)
+})
+
 t.test('retired keys never come back, and their places stay taken', async t => {
   const { engine, clock, crash } = await createDurable(t)
   await granted(engine.putPool('small', { alphabet: 'ab', length: 3, keepAliveMs: 1000 }))

@@ -22,8 +22,9 @@ export class FaultyStore implements RowStore {
   #store: Store | undefined
   /** While set, nothing is written; `reads` also fail where asked for. */
   fault: { message: string; reads?: boolean } | undefined
-  /** How many commits there were. */
+  /** How many commits there were, and rows in them. */
   commits = 0
+  rows = 0
   /** While set, commits do not end. */
   hold: Promise<void> | undefined
 
@@ -43,6 +44,7 @@ export class FaultyStore implements RowStore {
     if (this.fault !== undefined) throw new Error(this.fault.message)
     this.#opened.commit(pack(entries), at)
     this.commits++
+    this.rows += entries.length
     await turns()
   }
 
