@@ -6,13 +6,14 @@ import type { Call, Reply } from './threaded-store.ts'
 const port = parentPort
 if (port === null) throw new Error('this is the entry of a thread')
 
-let store: Store
+let opened: Store | undefined
 
 async function answer(call: Call): Promise<Reply['value']> {
+  if (call.verb === 'close') return opened?.close()
+  if (call.verb === 'open') return (opened = new Store(workerData as string)).head
+  const store = opened
+  if (store === undefined) throw new Error('the store is not open')
   switch (call.verb) {
-    case 'open':
-      store = new Store(workerData as string)
-      return store.head
     case 'commit':
       return store.commit(call.rows, call.at)
     case 'purge':
@@ -26,8 +27,6 @@ async function answer(call: Call): Promise<Reply['value']> {
     case 'reopen':
       await store.reopen()
       return store.head
-    case 'close':
-      return store.close()
   }
 }
 

@@ -59,6 +59,9 @@ export class StoreError extends Error {
   }
 }
 
+/** The same file, before and after compilation. */
+const ENTRY = new URL(import.meta.url.replace(/threaded-store(\.[jt]s)$/, 'store-thread$1'))
+
 /** A Store in a thread of its own, so that nobody waits for the disk but those whose changes it writes. */
 export class ThreadedStore implements RowStore {
   readonly #worker: Worker
@@ -66,10 +69,9 @@ export class ThreadedStore implements RowStore {
   #calls = 0
   #ended: Error | undefined
 
-  constructor(directory: string) {
-    // The same file, before and after compilation.
-    const entry = import.meta.url.replace(/threaded-store(\.[jt]s)$/, 'store-thread$1')
-    this.#worker = new Worker(new URL(entry), { workerData: directory })
+  /** `entry` is the file that the thread runs. */
+  constructor(directory: string, entry = ENTRY) {
+    this.#worker = new Worker(entry, { workerData: directory })
     this.#worker.on('message', ({ call, value, error }: Reply) => {
       const waiting = this.#waiting.get(call)
       this.#waiting.delete(call)
