@@ -63,7 +63,11 @@ export class DurableEngine implements Engine {
     if (this.#options.store === undefined) await checkStore(directory)
     const store = (this.#store = this.#options.store ?? new ThreadedStore(directory))
     const head = await store.open()
-    if (await store.compact()) log.info({}, 'the data file was mostly empty and has been written anew')
+    try {
+      if (await store.compact()) log.info({}, 'the data file was mostly empty and has been written anew')
+    } catch (error) {
+      log.warn({ err: error }, 'the data file is mostly empty, and could not be written anew')
+    }
     const heartbeat = (this.#heartbeat = new Heartbeat(join(directory, ALIVE_FILE), error =>
       log.warn({ err: error }, 'the time can not be noted: after a crash, lives are credited more than the outage')
     ))

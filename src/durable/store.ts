@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { pid } from 'node:process'
 import { crc32 } from 'node:zlib'
@@ -123,15 +123,17 @@ export class Store {
     if (size < COMPACTED_FROM_BYTES || used * 2 > size) return false
     const copy = join(this.directory, COPY)
     rmSync(copy, { recursive: true, force: true })
-    mkdirSync(copy)
-    await this.#database.backup(copy, true)
-    await this.#database.close()
-    sync(join(copy, FILE))
-    renameSync(join(copy, FILE), path)
-    sync(this.directory)
-    rmSync(copy, { recursive: true })
-    this.#database = openDatabase(this.directory)
-    this.#head = this.#readHead()
+    mkdirSync(copy, { mode: 0o700 })
+    try {
+      await this.#database.backup(copy, true)
+      sync(join(copy, FILE))
+      await this.#database.close()
+      renameSync(join(copy, FILE), path)
+      sync(this.directory)
+    } finally {
+      rmSync(copy, { recursive: true, force: true })
+      await this.reopen()
+    }
     return true
   }
 
@@ -207,7 +209,7 @@ function sync(path: string): void {
 }
 
 function openDatabase(directory: string): RootDatabase<Buffer, Buffer> {
-  return open<Buffer, Buffer>({
+  const database = open<Buffer, Buffer>({
     path: directory,
     noSubdir: false,
     encoding: 'binary',
@@ -217,6 +219,9 @@ function openDatabase(directory: string): RootDatabase<Buffer, Buffer> {
     overlappingSync: false,
     cache: false
   })
+  // There are secrets in it.
+  chmodSync(join(directory, FILE), 0o600)
+  return database
 }
 
 /**

@@ -6,9 +6,9 @@ import { prefixesOf } from './layout.ts'
 import type { RowStore } from './threaded-store.ts'
 
 /** How many keys that aged, and results that ended, a group takes along at most. */
-const LATER_PER_GROUP = 1000
+const LATER_PER_GROUP = 200
 /** How many rows of a pool that is gone are removed at a time. */
-const PURGED_AT_ONCE = 1000
+const PURGED_AT_ONCE = 200
 /** After a failure, when to try again. */
 const RETRY_MS = 1000
 /** How long a write may take before the service counts as not ready. */

@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { pack, unpack } from '../../src/durable/entries.ts'
 import { keyPlace, placeOf, poolPlace, prefixesOf, resultPlace } from '../../src/durable/layout.ts'
@@ -122,4 +124,11 @@ t.test("what the thread's store refuses is told with its name", async t => {
   t.teardown(() => store.close())
   await t.rejects(store.read([]), /not open/)
   await t.rejects(store.open(), { name: /Error/, message: /null bytes/ })
+})
+
+t.test('the file is readable for its user alone', async t => {
+  const directory = createDirectory(t)
+  const store = new Store(directory)
+  t.teardown(() => store.close())
+  t.equal(statSync(join(directory, 'data.mdb')).mode & 0o777, 0o600)
 })
