@@ -1,17 +1,17 @@
 import { createServer } from 'node:http'
 import Fastify from 'fastify'
 import { buildApp } from '../src/app.ts'
-import { systemClock } from '../src/clock.ts'
+import { type Clock, systemClock } from '../src/clock.ts'
 import { DurableEngine } from '../src/durable/engine.ts'
 import type { Engine } from '../src/engine.ts'
 import { sharedSchemas } from '../src/http/schemas.ts'
 import { bytesInUse } from './measure.ts'
 import { MemoryEngine } from '../src/memory/engine.ts'
 
-// One server for the HTTP benches, in a process of its own: `keypool <keys>`, `durable <keys> <directory>`, or one of the
+// One server for the HTTP benches, in a process of its own: `keypool <keys> '' [<times as fast as time>]`, `durable <keys> <directory>`, or one of the
 // baselines. Sends its port to
 // the parent, and stops when the parent does.
-const [kind, keys = '1000', directory = ''] = process.argv.slice(2)
+const [kind, keys = '1000', directory = '', speed = '1'] = process.argv.slice(2)
 
 const LEASE = {
   id: 'BkCXifihbnFc1GqC2dgGHG.1795171934166001',
@@ -31,8 +31,20 @@ const LEASE = {
 const HEADERS = { 'x-request-id': 'eh0l5d6t-1', 'cache-control': 'no-store' }
 const LOCATION = `/v1/pools/default/leases/${LEASE.id}`
 
+/** A clock so many times as fast as another. */
+function hurried(clock: Clock, speed: number): Clock {
+  const start = clock.now()
+  return {
+    now: () => start + Math.floor((clock.now() - start) * speed),
+    after: (delayMs, callback) => clock.after(delayMs / speed, callback),
+    soon: callback => clock.soon(callback)
+  }
+}
+
 function memory(): Promise<number> {
-  return serve(new MemoryEngine({ clock: systemClock(), onFault: error => console.error(error) }))
+  return serve(
+    new MemoryEngine({ clock: hurried(systemClock(), Number(speed)), onFault: error => console.error(error) })
+  )
 }
 
 async function durable(): Promise<number> {
