@@ -53,10 +53,13 @@ export class Line {
     return this.#interrupted && this.#dismissed === undefined
   }
 
-  /** Gives a key, at once or later. The pool is to be tended afterwards. */
+  /**
+   * Gives a key, at once or later. The pool is to be tended afterwards. The signal is not asked for where nobody has to
+   * wait: the callers make theirs when it is, which costs as much as a lease.
+   */
   acquire(
     request: AcquireRequest & { waitMs?: number | undefined },
-    signal: AbortSignal | undefined
+    context: { readonly signal?: AbortSignal | undefined }
   ): Answer<AcquireAnswer> {
     const { waitMs = 0, leaseMs } = request
     // Before it waits: a request that the keys throw at would stop all who wait behind it.
@@ -70,6 +73,7 @@ export class Line {
     if (waitMs === 0 && !isBehind && !this.isInterrupted) return this.#verbs.noFreeKey()
     if (this.#dismissed !== undefined) return this.#dismissed
     if (this.#waiters.size >= MAX_WAITING) return { refusal: 'overloaded' }
+    const { signal } = context
     if (signal?.aborted) return this.#verbs.noFreeKey()
     const { waiter, answer } = this.#waiters.wait(request, waitMs > 0)
     if (waitMs > 0) waiter.timer = this.#clock.after(waitMs, () => this.#timeOut(waiter))

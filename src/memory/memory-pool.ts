@@ -182,11 +182,12 @@ export class MemoryPool implements Sweepable, JournaledPool {
     request: AcquireRequest & { waitMs?: number | undefined },
     context: { readonly retry?: Retry | undefined; readonly signal?: AbortSignal | undefined } = {}
   ): Answer<AcquireAnswer> {
-    const { retry, signal } = context
-    if (retry === undefined) return this.#acquire(request, signal)
+    const { retry } = context
+    if (retry === undefined) return this.#acquire(request, context)
+    const { signal } = context
     // Who has left joins nobody.
     if (signal?.aborted) return this.#tended(this.#verbs.noFreeKey())
-    return this.#retries.leases.once(retry, signal => this.#acquire(request, signal), signal)
+    return this.#retries.leases.once(retry, signal => this.#acquire(request, { signal }), signal)
   }
 
   batch(
@@ -224,9 +225,9 @@ export class MemoryPool implements Sweepable, JournaledPool {
 
   #acquire(
     request: AcquireRequest & { waitMs?: number | undefined },
-    signal: AbortSignal | undefined
+    context: { readonly signal?: AbortSignal | undefined }
   ): Answer<AcquireAnswer> {
-    const answer = this.#line.acquire(request, signal)
+    const answer = this.#line.acquire(request, context)
     this.#tend(0)
     return answer
   }

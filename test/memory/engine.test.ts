@@ -242,3 +242,20 @@ t.test('the same key in two pools is two keys', async t => {
   await granted(engine.delete('default', one?.id ?? ''))
   t.match(await engine.key('other', two?.id ?? ''), { state: 'free' })
 })
+
+t.test('who need not wait is not asked for a signal', async t => {
+  const { engine } = createEngine(t)
+  await generate(engine, 1)
+  let asked = 0
+  const caller = {
+    get signal() {
+      asked++
+      return undefined
+    }
+  }
+  await granted(engine.acquire('default', { waitMs: 1000 }, caller))
+  t.equal(await refusalOf(engine.acquire('default', {}, caller)), 'no-free-key')
+  t.equal(asked, 0)
+  void engine.acquire('default', { waitMs: 1000 }, caller)
+  t.equal(asked, 1)
+})
