@@ -14,6 +14,8 @@ declare module 'fastify' {
     need?: Need
     /** The pool that the call is about, where its path names none. */
     pool?: string
+    /** Whether `?reveal=true` asks for a key itself. Elsewhere it is a parameter that nobody knows. */
+    mayReveal?: boolean
     /** Whether the token may come as `?token=`, for clients that can't send a header. */
     tokenInQuery?: boolean
   }
@@ -47,7 +49,9 @@ export function guardAccess(app: FastifyInstance, bearers: Bearers | undefined):
     const { reveal } = request.query as { reveal?: unknown }
     if (!covers(caller, role)) return forbid(reply, `The call needs the role ${role}.`)
     // Whatever else a parameter of this name may be, it is refused later.
-    if (reveal === 'true' && !covers(caller, REVEAL)) return forbid(reply, `reveal needs the role ${REVEAL}.`)
+    if (config.mayReveal && reveal === 'true' && !covers(caller, REVEAL)) {
+      return forbid(reply, `reveal needs the role ${REVEAL}.`)
+    }
     if (pool !== undefined && !isGranted(caller, pool)) return forbid(reply, 'The pool is not granted to this token.')
     done()
   })

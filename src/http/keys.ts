@@ -86,6 +86,7 @@ export function registerKeys(app: App, engine: Engine): void {
   app.route({
     method: 'GET',
     url: '/v1/pools/:pool/keys/:id',
+    config: { mayReveal: true },
     schema: {
       operationId: 'getKey',
       summary: 'Show a key',

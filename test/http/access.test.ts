@@ -182,6 +182,8 @@ t.test('only an admin is shown a key', async t => {
       errors: Array
     })
     refused(t, await as(service, name).call('POST', `${V1}/keys/lookup`, { key: 'x' }), 'forbidden')
+    t.match(await as(service, name).call('HEAD', `${path}?reveal=true`), { status: 403 })
+    t.match(await as(service, name).call('GET', `${V1}?reveal=true`), { status: 200 }, 'an unknown parameter there')
   }
   t.type((await service.admin('GET', `${path}?reveal=true`)).body.key, 'string')
 })

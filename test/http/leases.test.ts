@@ -53,7 +53,7 @@ t.test('without a body a lease is as long as the policy says', async t => {
 
 t.test('each member of the request has its range', async t => {
   const { call, generate } = await createService(t)
-  await generate(5)
+  await generate(6)
   const bad: Record<string, unknown[]> = {
     leaseMs: [99, 86_400_001, 100.5, '1000', null, 0, -1, true, {}],
     holder: ['', 'x'.repeat(129), 5, null, []],
@@ -68,6 +68,7 @@ t.test('each member of the request has its range', async t => {
     { leaseMs: 100 },
     { holder: 'x' },
     { holder: 'ä'.repeat(128) },
+    { holder: '😀'.repeat(128) },
     { waitMs: 0 },
     { waitMs: 60_000 }
   ]) {

@@ -249,13 +249,17 @@ t.test('counts tell the states of the keys', async t => {
 
 t.test('the key space is told in numbers up to 2^53 - 1, in strings beyond', async t => {
   const { call } = await createService(t)
-  const keyspaceOf = async (policy: object) =>
-    (await call('PUT', `/v1/pools/p-${Math.abs(spaces++)}`, policy)).body.keyspace
+  const keyspaceOf = async (policy: object) => (await call('PUT', `/v1/pools/p-${spaces++}`, policy)).body.keyspace
   let spaces = 0
   t.strictSame(await keyspaceOf({ alphabet: 'ab', length: 52 }), { size: 2 ** 52, remaining: 2 ** 52 })
   t.strictSame(await keyspaceOf({ alphabet: 'ab', length: 53 }), {
     size: '9007199254740992',
     remaining: '9007199254740992'
+  })
+  await call('POST', '/v1/pools/p-1/keys')
+  t.strictSame((await call('GET', '/v1/pools/p-1')).body.keyspace, {
+    size: '9007199254740992',
+    remaining: '9007199254740991'
   })
   t.strictSame(await keyspaceOf({ alphabet: VISIBLE, length: 128 }), {
     size: String(94n ** 128n),
