@@ -294,6 +294,9 @@ export class Client {
     }
     if (dice < 5) return this.#generate(caller, this.#call(name, { count: 1 + this.#random.below(5) }))
     if (dice < 8) return this.#acquire(caller, this.#call(name, {}, true))
+    // The key with the largest fence is gone, the fence is not.
+    const last = this.#ledger.alive(name).find(key => key.leases.some(({ fence }) => fence === pool.fence))
+    if (dice === 8) return this.#single(caller, last && this.#delete(last))
     const told = this.#ledger.deletingPool(name)
     const answer = await caller.ask(`DELETE /v1/pools/${name}`)
     if (answer === undefined) return false
