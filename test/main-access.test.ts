@@ -14,7 +14,7 @@ const TOKEN = 'Q9xTokenOfTheOperator'
 
 // Most of a test is the start of a process, or waiting for its end.
 t.jobs = 2
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 /** A folder with tokens and a certificate, and the variables that name them. */
 function makeFolder(t: Test) {

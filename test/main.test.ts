@@ -34,7 +34,7 @@ async function openSilent(t: { teardown(close: () => unknown): void }, port: num
 
 // Most of a test is the start of a process, or waiting for its end.
 t.jobs = 4
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 t.test('the process says in one line where it listens and what it forgets, and in one that it stops', async t => {
   const server = new ServerProcess(t, FREE_PORT)

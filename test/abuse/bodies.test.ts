@@ -4,7 +4,7 @@ import { createService, POOL } from '../support/create-service.ts'
 import { http, othersAreServed, RudeClient, untilConnections } from '../support/abuse.ts'
 import { refused } from '../support/problems.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const JSON_TYPE = 'Content-Type: application/json'
 const MEBIBYTE = 2 ** 20

@@ -3,7 +3,7 @@ import t from 'tap'
 import { createService } from '../support/create-service.ts'
 import { othersAreServed, RudeClient, untilConnections } from '../support/abuse.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 
 const WANTED = 10_000
 /** What the process needs besides. */

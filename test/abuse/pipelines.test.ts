@@ -3,7 +3,7 @@ import { until } from '../support/create-engine.ts'
 import { createService, POOL, send } from '../support/create-service.ts'
 import { http, othersAreServed, RudeClient, untilConnections } from '../support/abuse.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const CLOSE = ['Connection: close']
 /** Waits for a key for a minute. */

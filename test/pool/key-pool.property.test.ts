@@ -522,7 +522,7 @@ function play({ policy, begin, steps, looks, runs }: Game): void {
 const several = (verbs: fc.Arbitrary<Verb>, most: number): fc.Arbitrary<Verb[]> =>
   fc.array(verbs, { minLength: 5, maxLength: most, size: 'max' })
 // Some 8 s, or longer where others share the processor.
-t.setTimeout(600_000)
+t.setTimeout(1_800_000)
 
 const calm = fc.oneof({ weight: 5, arbitrary: oneVerb }, { weight: 1, arbitrary: wait })
 const wild = fc.oneof(
