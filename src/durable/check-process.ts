@@ -1,5 +1,6 @@
 import process from 'node:process'
-import { Store } from './store.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openPatiently } from './open-patiently.ts'
 
 // Reads the whole store of a directory, in a process of its own: LMDB maps the file into memory, and a damaged page can
 // end the process that looks at it.
@@ -9,8 +10,9 @@ const [directory = ''] = process.argv.slice(2)
 process.on('disconnect', () => process.exit(1))
 
 try {
-  const store = new Store(directory)
-  store.check()
+  const store = await openPatiently(directory, sleep)
+  // The end of the parent is noticed in between.
+  for (const _ of store.check()) await new Promise(resolve => setImmediate(resolve))
   process.send?.({ wrong: null })
   await store.close()
 } catch (error) {

@@ -2,12 +2,13 @@ import { fork } from 'node:child_process'
 import { accessSync, constants, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { FILE } from './layout.ts'
+import { ALIVE_FILE, FILE } from './layout.ts'
 
 /** Rejected with a message for people where a directory is none, can't be written, is in use, or its data are damaged. */
 export async function checkStore(directory: string): Promise<void> {
   assertDirectory(directory)
   const path = join(directory, FILE)
+  assertNotEmptied(directory, path)
   const wrong = await verdict(directory)
   if (wrong === undefined) throw new Error(`${path} is damaged: reading it ends the process that reads`)
   if (wrong !== null) throw new Error(wrong)
@@ -21,6 +22,17 @@ function assertDirectory(directory: string): void {
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch {
     throw new Error(`the data directory ${directory} can not be written by this user`)
+  }
+}
+
+/** Without a file, or with an empty one, LMDB begins anew. */
+function assertNotEmptied(directory: string, path: string): void {
+  const isUsed = statSync(join(directory, ALIVE_FILE), { throwIfNoEntry: false }) !== undefined
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (isUsed && size === 0) {
+    throw new Error(
+      `${path} is damaged: it is missing or empty, though there were data; to begin anew, empty ${directory}`
+    )
   }
 }
 

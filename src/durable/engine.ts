@@ -8,11 +8,11 @@ import type { Random } from '../pool/key-pool.ts'
 import { checkStore } from './check.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { Image } from './image.ts'
+import { ALIVE_FILE } from './layout.ts'
 import { Recovery } from './recovery.ts'
 import { type RowStore, ThreadedStore } from './threaded-store.ts'
 import { Writer } from './writer.ts'
 
-const ALIVE_FILE = 'alive'
 const PROGRESS_MS = 1000
 
 export interface DurableEngineOptions {

@@ -2,6 +2,8 @@ import { hash } from 'node:crypto'
 
 /** The name of LMDB's file in the directory. */
 export const FILE = 'data.mdb'
+/** The name of the heartbeat's file. It is made after LMDB's. */
+export const ALIVE_FILE = 'alive'
 
 /**
  * HOW THE STORE IS LAID OUT

@@ -89,15 +89,21 @@ export class Store {
     return last && { rows: pack(entries), last: last.key }
   }
 
-  /** Reads everything and compares it with the head. Throws DamagedStore. */
-  check(): void {
+  /** Reads everything, a block at each step, and compares it with the head at the last. Throws DamagedStore. */
+  *check(): Generator<void> {
     let count = 0
     let sum = 0
-    const start = asBuffer(HEAD)
-    for (const { key, value } of this.#database.getRange({ start, exclusiveStart: true })) {
-      this.#verified(key, value)
-      count++
-      sum = (sum + value.readUInt32LE(0)) % SUM_MODULUS
+    for (let start = asBuffer(HEAD), left = true; left;) {
+      const rows = this.#database.getRange({ start, exclusiveStart: true, limit: ROWS_PER_BLOCK })
+      left = false
+      for (const { key, value } of rows) {
+        this.#verified(key, value)
+        count++
+        sum = (sum + value.readUInt32LE(0)) % SUM_MODULUS
+        start = key
+        left = true
+      }
+      yield
     }
     if (count !== this.#head.count || sum !== this.#head.sum) {
       throw this.#damaged(`it has ${count} of ${this.#head.count} rows, or others than were written`)
