@@ -28,17 +28,22 @@ export class Server {
   readonly #ended: Promise<unknown>
   #errors = ''
 
-  constructor(directory: string, port: number) {
+  /** `limit`: how long a file may become that it writes, in blocks of 1,024 bytes; it may be raised from outside. */
+  constructor(directory: string, port: number, limit?: number) {
     this.#port = port
-    this.#child = spawn(process.execPath, [MAIN], {
-      env: {
-        PATH: process.env['PATH'],
-        KEYPOOL_DATA_DIR: directory,
-        KEYPOOL_PORT: String(port),
-        KEYPOOL_LOG_LEVEL: 'warn'
-      },
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
+    this.#child = spawn(
+      'bash',
+      ['-c', `ulimit -S -f ${limit ?? 'unlimited'}; exec "$0" "$1"`, process.execPath, MAIN],
+      {
+        env: {
+          PATH: process.env['PATH'],
+          KEYPOOL_DATA_DIR: directory,
+          KEYPOOL_PORT: String(port),
+          KEYPOOL_LOG_LEVEL: 'warn'
+        },
+        stdio: ['ignore', 'pipe', 'pipe']
+      }
+    )
     for (const output of [this.#child.stdout, this.#child.stderr]) {
       output?.setEncoding('utf8').on('data', (text: string) => (this.#errors += text))
     }
@@ -60,6 +65,16 @@ export class Server {
       caller.close()
     }
     throw new Error(`the server is not ready after ${START_MS} ms: ${this.#errors}`)
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  /** Resolves with its code when it ends by itself. */
+  async ended(): Promise<number | null> {
+    await this.#ended
+    return this.#child.exitCode
   }
 
   /** What it has written so far: warnings and errors only. */
