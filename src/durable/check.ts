@@ -11,7 +11,8 @@ export async function checkStore(directory: string): Promise<void> {
   assertNotEmptied(directory, path)
   const wrong = await verdict(directory)
   if (wrong === undefined) throw new Error(`${path} is damaged: reading it ends the process that reads`)
-  if (wrong !== null) throw new Error(wrong)
+  // What LMDB says by itself names no file.
+  if (wrong !== null) throw new Error(wrong.includes(directory) ? wrong : `${path} can not be read: ${wrong}`)
 }
 
 function assertDirectory(directory: string): void {
