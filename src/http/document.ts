@@ -142,7 +142,7 @@ function nameRecurring(operations: readonly Operation[]): Record<string, object>
   const shared: Record<string, object> = {}
   for (const operation of operations) {
     operation.parameters?.forEach((parameter, i, parameters) => {
-      if ((times.get(JSON.stringify(parameter)) ?? 0) < 2) return
+      if (times.get(JSON.stringify(parameter)) === 1) return
       const { name } = parameter as Parameter
       shared[name] = parameter
       parameters[i] = { $ref: `#/components/parameters/${name}` }

@@ -63,7 +63,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
 
 /** What of a route the plugin is told, and what is noted besides. */
 function readRoute(schema: FastifySchema, route: RouteOptions): RouteNotes & { told: FastifySchema } {
-  const { bodyOptional = false, bodyIgnored = false, whileDraining = false, rateLimit } = route.config ?? {}
+  const { bodyOptional = false, bodyIgnored = false, whileDraining = false, rateLimit } = { ...route.config }
   const examples: RouteNotes['examples'] = {}
   const refused: RouteNotes['refused'] = {}
   const response: Record<string, object> = {}

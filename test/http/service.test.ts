@@ -74,7 +74,12 @@ t.test('the document and its page are served', async t => {
   for (const headers of [{ 'if-match': '"x"' }, { range: 'bytes=99999999-' }]) {
     t.equal((await call('GET', '/docs/static/swagger-ui.css', undefined, headers)).status, 400)
   }
-  for (const path of ['/docs/nothing', '/docs/static/nothing.js', '/docs/static/..%2f..%2fpackage.json']) {
+  for (const path of [
+    '/docs/nothing',
+    '/docs/static/nothing.js',
+    '/docs/static/%00',
+    '/docs/static/..%2f..%2fpackage.json'
+  ]) {
     const answer = await call('GET', path)
     t.match(answer, { status: 404, type: 'application/problem+json', body: { code: 'not-found' } }, path)
   }

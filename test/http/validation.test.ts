@@ -208,3 +208,10 @@ t.test('a huge body that is malformed is refused with a few of its errors', asyn
   const deep = '{"metadata":'.repeat(50_000) + '1' + '}'.repeat(50_000)
   invalid(t, await call('POST', 'keys', deep, { 'content-type': 'application/json' }), 'body', '')
 })
+
+t.test('a body with too many members to look at each is refused without a place', async t => {
+  const { call } = await createService(t)
+  for (const keys of [Array(30_000).fill(0), Array(15_000).fill({ a: 0 })]) {
+    invalid(t, await call('POST', 'keys', { keys }), 'body', '')
+  }
+})
