@@ -10,6 +10,7 @@ export async function checkStore(directory: string): Promise<void> {
   const path = join(directory, FILE)
   assertNotEmptied(directory, path)
   const wrong = await verdict(directory)
+  if (wrong === 'killed') throw new Error(`the check of ${path} was killed, for want of memory perhaps: start again`)
   if (wrong === undefined) throw new Error(`${path} is damaged: reading it ends the process that reads`)
   // What LMDB says by itself names no file.
   if (wrong !== null) throw new Error(wrong.includes(directory) ? wrong : `${path} can not be read: ${wrong}`)
@@ -46,6 +47,6 @@ function verdict(directory: string): Promise<string | null | undefined> {
     let wrong: string | null | undefined
     child.on('message', (message: { wrong: string | null }) => (wrong = message.wrong))
     child.on('error', reject)
-    child.on('close', () => resolve(wrong))
+    child.on('close', (_code, signal) => resolve(signal === 'SIGKILL' ? 'killed' : wrong))
   })
 }

@@ -8,7 +8,7 @@ import type { Random } from '../pool/key-pool.ts'
 import { checkStore } from './check.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { Image } from './image.ts'
-import { ALIVE_FILE } from './layout.ts'
+import { ALIVE_FILE, FILE } from './layout.ts'
 import { Recovery } from './recovery.ts'
 import { type RowStore, ThreadedStore } from './threaded-store.ts'
 import { Writer } from './writer.ts'
@@ -48,6 +48,7 @@ export class DurableEngine implements Engine {
   #heartbeat: Heartbeat | undefined
   #recovery: { recovery: Recovery; of: number } | undefined
   #draining = false
+  #closed: Promise<void> | undefined
   readonly #deletions = new Map<JournaledPool, Promise<'deleted' | Anytime>>()
 
   constructor(options: DurableEngineOptions) {
@@ -72,9 +73,18 @@ export class DurableEngine implements Engine {
       log.warn({ err: error }, 'the time can not be noted: after a crash, lives are credited more than the outage')
     ))
     // Time never goes back, whatever has become of the machine's clock.
-    const from = Math.max(head.at, heartbeat.last)
-    const clock = laterBy(wall, Math.max(0, from - wall.now()))
-    const to = clock.now()
+    const { last } = heartbeat
+    if (last.transaction > head.transaction) {
+      throw new Error(
+        `${join(directory, FILE)} is damaged: it ends with transaction ${head.transaction}, and ${last.transaction} was acknowledged`
+      )
+    }
+    const from = Math.max(head.at, last.at)
+    const ahead = laterBy(wall, Math.max(0, from - wall.now()))
+    const to = ahead.now()
+    // It stands still until all is read: no life ends while nobody can call.
+    let isHeld = true
+    const clock: Clock = { ...ahead, now: () => (isHeld ? to : ahead.now()) }
     const recovery = new Recovery(store, { from: head.count === 0 ? to : from, to })
     this.#recovery = { recovery, of: head.count }
     const stopTelling = this.#tellProgress()
@@ -90,7 +100,8 @@ export class DurableEngine implements Engine {
         log.info({}, 'the storage can be written again')
         memory.admit()
       },
-      onAged: () => heartbeat.note()
+      onAged: () => heartbeat.note(),
+      onCommitted: transaction => heartbeat.note(transaction)
     })
     const memory = new MemoryEngine({
       clock,
@@ -99,11 +110,14 @@ export class DurableEngine implements Engine {
       journal: writer,
       saved: await recovery.readPools()
     })
-    const image = await recovery.restore(memory)
+    const { image, transaction } = await recovery.restore(memory, () => {
+      isHeld = false
+      return clock.now()
+    })
     stopTelling()
     for (const incarnation of recovery.orphans) writer.purge(incarnation)
-    heartbeat.begin(clock)
-    writer.begin(image)
+    heartbeat.begin(clock, transaction)
+    writer.begin(image, transaction)
     if (this.#draining) memory.drain()
     this.#running = { memory, writer, image }
     this.#recovery = undefined
@@ -212,7 +226,11 @@ export class DurableEngine implements Engine {
   }
 
   /** Writes what is left, and lets the directory go. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     this.#draining = true
     this.#running?.memory.close()
     await this.#running?.writer.close()

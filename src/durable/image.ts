@@ -108,8 +108,9 @@ export class Image {
     for (const { pool, id } of ids) this.#find(pool)?.restore(id, undefined)
     for (const [i, pool] of pools.entries()) {
       const row = poolRows[i]?.value ?? null
-      if (row === null) this.#memory.remove(pool.name)
-      else this.#find(pool)?.setPolicy((parse(row) as PoolRow).policy)
+      const found = this.#find(pool)
+      if (row !== null) found?.setPolicy((parse(row) as PoolRow).policy)
+      else if (found !== undefined) this.#memory.remove(pool.name)
     }
     for (const [i, { pool, id }] of ids.entries()) {
       const row = keyRows[i]?.value ?? null

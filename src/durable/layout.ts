@@ -16,6 +16,7 @@ export const ALIVE_FILE = 'alive'
  *   k incarnation id                    a key that lives or is retired
  *   p incarnation                       a pool: its name, policy, fence
  *   r incarnation call hash(scope)      what a call with an Idempotency-Key came to
+ *   t                                   a trial whether the disk takes as much as it refused; removed at once
  */
 const ENGINE = 'e'.charCodeAt(0)
 const KEY = 'k'.charCodeAt(0)
@@ -36,6 +37,7 @@ export type Place =
   | { kind: 'result'; incarnation: number }
 
 export const enginePlace: Uint8Array = Uint8Array.of(ENGINE)
+export const trialPlace: Uint8Array = Uint8Array.of('t'.charCodeAt(0))
 
 export function poolPlace(incarnation: number): Uint8Array {
   return prefix(POOL, incarnation, 0)

@@ -61,8 +61,12 @@ export class Recovery {
     return { ...this.#saved.engine, pools: this.#saved.pools }
   }
 
-  /** Puts keys and results into an engine that was made so, writes what the outage changes, and wakes its pools. */
-  async restore(memory: MemoryEngine): Promise<Image> {
+  /**
+   * Puts keys and results into an engine that was made so, writes what the outage changes, and wakes its pools. `goOn` lets
+   * the engine's time, which has stood still at the end of the outage, go on, and returns the present instant: until then
+   * the outage has lasted. The number is that of the last transaction.
+   */
+  async restore(memory: MemoryEngine, goOn: () => number): Promise<{ image: Image; transaction: number }> {
     const credits = new Map<number, number>()
     for (const row of this.#saved.pools) {
       const { from, to } = this.#outage
@@ -74,9 +78,17 @@ export class Recovery {
     await this.#each(KEYS, entry => this.#restoreKey(entry))
     await this.#each(RESULTS, entry => this.#restoreResult(entry))
     const image = new Image(memory, credits)
-    await this.#writeOutage(image, memory)
+    await this.#retireDead(image)
+    const now = goOn()
+    for (const [incarnation, { pool, credit }] of this.#pools) {
+      pool.postponeLives(now - this.#outage.to)
+      credits.set(incarnation, credit + now - this.#outage.to)
+    }
+    // Also of those that the engine has made by itself: a pool without a row is one that was never made.
+    const pools = [...memory.handles()].map(pool => image.poolEntry(pool))
+    const transaction = await this.#store.commit([image.engineEntry(), ...pools], now)
     for (const { pool } of this.#pools.values()) pool.resume()
-    return image
+    return { image, transaction }
   }
 
   #restoreKey({ key, value }: Entry): void {
@@ -108,22 +120,15 @@ export class Recovery {
     found.pool.restoreResult(call, scope, saved)
   }
 
-  async #writeOutage(image: Image, memory: MemoryEngine): Promise<void> {
-    const { from, to } = this.#outage
+  async #retireDead(image: Image): Promise<void> {
     // Their deadlines have passed: the sweep retires them.
     for (const { pool } of this.#pools.values()) {
       while (pool.sweep(SWEPT_AT_ONCE)) await new Promise(resolve => setImmediate(resolve))
     }
     for (let i = 0; i < this.#dead.length; i += ROWS_AT_ONCE) {
-      const dead = this.#dead.slice(i, i + ROWS_AT_ONCE)
-      await this.#store.commit(
-        dead.map(({ pool, id }) => image.keyEntry(pool, id)),
-        from
-      )
+      const rows = this.#dead.slice(i, i + ROWS_AT_ONCE).map(({ pool, id }) => image.keyEntry(pool, id))
+      await this.#store.commit(rows, this.#outage.from)
     }
-    // Also of those that the engine has made by itself: a pool without a row is one that was never made.
-    const pools = [...memory.handles()].map(pool => image.poolEntry(pool))
-    await this.#store.commit([image.engineEntry(), ...pools], to)
   }
 
   /** All rows of a kind, read ahead by a block. */

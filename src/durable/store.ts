@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { pid } from 'node:process'
 import { crc32 } from 'node:zlib'
@@ -50,27 +50,30 @@ export class Store {
       throw new StoreInUse(`${directory} is in use by process ${others.join(', ')}: two may not share a directory`)
     }
     this.#head = this.#readHead()
+    // After a power failure, the file must still have its name.
+    if (this.#head.transaction === 0) sync(directory)
   }
 
   get head(): Readonly<Head> {
     return this.#head
   }
 
-  /** Writes rows, all or none. When it returns they are on disk. Throws where they could not be written. */
-  commit(rows: Uint8Array, at: number): void {
+  /** Writes rows, all or none. Returns the transaction's number when they are on disk. Throws where they could not be written. */
+  commit(rows: Uint8Array, at: number): number {
     const head = { ...this.#head, at, transaction: this.#head.transaction + 1 }
     this.#database.transactionSync(() => {
       for (const { key, value } of unpack(rows)) this.#put(head, key, value)
       this.#database.putSync(asBuffer(HEAD), encodeHead(head))
     })
     this.#head = head
+    return head.transaction
   }
 
-  /** Removes rows whose keys begin with a prefix, up to `limit`; returns whether more are left. */
-  purge(prefix: Uint8Array, limit: number): boolean {
+  /** Removes rows whose keys begin with a prefix, up to `limit`; returns whether more are left, and the last transaction. */
+  purge(prefix: Uint8Array, limit: number): { left: boolean; transaction: number } {
     const keys = [...this.#database.getKeys({ start: asBuffer(prefix), end: after(prefix), limit })]
     if (keys.length > 0) this.commit(pack(keys.map(key => ({ key, value: null }))), this.#head.at)
-    return keys.length === limit
+    return { left: keys.length === limit, transaction: this.#head.transaction }
   }
 
   /** The rows of these keys, in order; null where there is none. */
@@ -110,11 +113,20 @@ export class Store {
     }
   }
 
-  /** Forgets what LMDB may hold of a transaction that failed. */
+  /**
+   * Forgets what LMDB may hold of a transaction that failed. The head tells whether that is on disk all the same. Throws
+   * where what was on disk before is not: a volume may be gone, and its empty mount point in its place.
+   */
   async reopen(): Promise<void> {
     await this.#database.close()
+    const { transaction } = this.#head
+    if (transaction > 0 && !existsSync(join(this.directory, FILE))) throw this.#damaged('it is gone')
     this.#database = openDatabase(this.directory)
-    this.#head = this.#readHead()
+    const head = this.#readHead()
+    if (head.transaction !== transaction && head.transaction !== transaction + 1) {
+      throw this.#damaged(`it ends with transaction ${head.transaction}, not with ${transaction}`)
+    }
+    this.#head = head
   }
 
   /**

@@ -17,10 +17,10 @@ export interface Head {
 export interface RowStore {
   /** Opens what there is, or makes it. */
   open(): Promise<Head>
-  /** Writes rows, all or none, with the engine's time. Resolved when they are on disk. */
-  commit(entries: readonly Entry[], at: number): Promise<void>
-  /** Removes rows whose keys begin with a prefix, up to `limit`; tells whether more are left. */
-  purge(prefix: Uint8Array, limit: number): Promise<boolean>
+  /** Writes rows, all or none, with the engine's time. Resolved with the transaction's number when they are on disk. */
+  commit(entries: readonly Entry[], at: number): Promise<number>
+  /** Removes rows whose keys begin with a prefix, up to `limit`; tells whether more are left, and the last transaction. */
+  purge(prefix: Uint8Array, limit: number): Promise<{ left: boolean; transaction: number }>
   /** The rows of these keys, in order. */
   read(keys: readonly Uint8Array[]): Promise<Entry[]>
   /** Some rows after a key, in order, packed, and the key of the last of them; undefined at the end. */
@@ -86,12 +86,12 @@ export class ThreadedStore implements RowStore {
     return this.#call({ verb: 'open' })
   }
 
-  commit(entries: readonly Entry[], at: number): Promise<void> {
+  commit(entries: readonly Entry[], at: number): Promise<number> {
     const rows = pack(entries)
     return this.#call({ verb: 'commit', rows, at }, [rows.buffer])
   }
 
-  purge(prefix: Uint8Array, limit: number): Promise<boolean> {
+  purge(prefix: Uint8Array, limit: number): Promise<{ left: boolean; transaction: number }> {
     return this.#call({ verb: 'purge', prefix, limit })
   }
 

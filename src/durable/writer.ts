@@ -1,14 +1,19 @@
 import type { Clock } from '../clock.ts'
 import type { EngineJournal, JournaledPool, KeptCall, SavedResults } from '../memory/engine-journal.ts'
 import { Changes } from './changes.ts'
+import type { Entry } from './entries.ts'
 import type { Image } from './image.ts'
-import { prefixesOf } from './layout.ts'
+import { prefixesOf, trialPlace } from './layout.ts'
 import type { RowStore } from './threaded-store.ts'
 
 /** How many keys that aged, and results that ended, a group takes along at most. */
 const LATER_PER_GROUP = 200
 /** How many rows of a pool that is gone are removed at a time. */
 const PURGED_AT_ONCE = 200
+/** Of so many groups one has a part of what is to be removed after it, also where the next one waits. */
+const PURGED_EACH = 8
+/** How much is tried after a failure, at most. */
+const TRIAL_BYTES = 65_536
 /** After a failure, when to try again. */
 const RETRY_MS = 1000
 /** How long a write may take before the service counts as not ready. */
@@ -20,6 +25,8 @@ export interface WriterOptions {
   /** Told when the store can't be written, before anything is taken back, and when it can again. */
   onFailure: (error: Error) => void
   onMended: () => void
+  /** Told the number of each transaction once it is on disk. */
+  onCommitted: (transaction: number) => void
   /** Told at once that keys have retired at their deadline. */
   onAged: () => void
 }
@@ -58,6 +65,7 @@ export class Writer implements EngineJournal {
   readonly #onFailure: (error: Error) => void
   readonly #onMended: () => void
   readonly #onAged: () => void
+  readonly #onCommitted: (transaction: number) => void
   #pending = new Group()
   #writing: Group | undefined
   #writingSince = 0
@@ -65,22 +73,27 @@ export class Writer implements EngineJournal {
   /** What nobody waits for. */
   readonly #later = new Changes()
   readonly #gone: Uint8Array[] = []
+  #groups = 0
+  /** The last that is on disk. */
+  #transaction = 0
   /** Nothing is written before it is there. */
   #image: Image | undefined
   #failure: Error | undefined
   #closed = false
 
-  constructor({ store, clock, onFailure, onMended, onAged }: WriterOptions) {
+  constructor({ store, clock, onFailure, onMended, onAged, onCommitted }: WriterOptions) {
     this.#store = store
     this.#clock = clock
     this.#onFailure = onFailure
     this.#onMended = onMended
     this.#onAged = onAged
+    this.#onCommitted = onCommitted
   }
 
   /** From now on changes are written, also those that were told before. */
-  begin(image: Image): void {
+  begin(image: Image, transaction: number): void {
     this.#image = image
+    this.#transaction = transaction
     this.#schedule()
   }
 
@@ -122,6 +135,7 @@ export class Writer implements EngineJournal {
   }
 
   resultDropped(pool: JournaledPool, call: KeptCall, scope: string): void {
+    this.#pending.changes.forgetResult(pool, call, scope)
     this.#later.result(pool, { call, scope, saved: undefined })
     this.#schedule()
   }
@@ -163,16 +177,27 @@ export class Writer implements EngineJournal {
     this.#writing = group
     this.#writingSince = this.#clock.now()
     const later = this.#later.take(LATER_PER_GROUP)
+    const entries = image.entriesOf(later, group.changes)
     try {
-      await this.#store.commit(image.entriesOf(later, group.changes), this.#clock.now())
-      if (group.changes.isEmpty) await this.#purgeSome()
+      this.#committed(await this.#store.commit(entries, this.#clock.now()))
     } catch (error) {
-      await this.#fail(error as Error, image, group, later)
+      await this.#fail(error as Error, image, group, later, bytesOf(entries))
+      return
+    }
+    group.settle(true)
+    try {
+      if (group.changes.isEmpty || ++this.#groups % PURGED_EACH === 0) await this.#purgeSome()
+    } catch (error) {
+      await this.#fail(error as Error, image, new Group(), new Changes(), 0)
       return
     }
     this.#writing = undefined
-    group.settle(true)
     this.#schedule()
+  }
+
+  #committed(transaction: number): void {
+    this.#transaction = transaction
+    this.#onCommitted(transaction)
   }
 
   #isIdle(): boolean {
@@ -181,10 +206,13 @@ export class Writer implements EngineJournal {
 
   async #purgeSome(): Promise<void> {
     const [prefix] = this.#gone
-    if (prefix !== undefined && !(await this.#store.purge(prefix, PURGED_AT_ONCE))) this.#gone.shift()
+    if (prefix === undefined) return
+    const { left, transaction } = await this.#store.purge(prefix, PURGED_AT_ONCE)
+    this.#committed(transaction)
+    if (!left) this.#gone.shift()
   }
 
-  async #fail(error: Error, image: Image, group: Group, later: Changes): Promise<void> {
+  async #fail(error: Error, image: Image, group: Group, later: Changes, bytes: number): Promise<void> {
     this.#failure = error
     this.#onFailure(error)
     // Nobody waits for these: they are written another time.
@@ -192,24 +220,42 @@ export class Writer implements EngineJournal {
     const refused: Group[] = [group]
     const touched = new Changes()
     touched.add(group.changes)
+    let isTakenBack = false
+    // What verbs that were under way have changed since goes the same way.
+    const refusePending = (): void => {
+      if (this.#pending.changes.isEmpty) return
+      refused.push(this.#pending)
+      touched.add(this.#pending.changes)
+      this.#pending = new Group()
+      isTakenBack = false
+    }
+    const settle = (): void => {
+      this.#writing = undefined
+      for (const each of refused.splice(0)) each.settle(false)
+    }
     for (;;) {
       try {
-        await this.#store.reopen()
-        // What verbs that were under way have changed since goes the same way.
-        while (!this.#pending.changes.isEmpty || refused.length > 0) {
-          if (!this.#pending.changes.isEmpty) {
-            refused.push(this.#pending)
-            touched.add(this.#pending.changes)
-            this.#pending = new Group()
-          }
-          await image.takeBack(touched, this.#store)
-          this.#writing = undefined
-          for (const each of refused.splice(0)) each.settle(false)
+        const { transaction } = await this.#store.reopen()
+        if (transaction > this.#transaction) {
+          // It was on disk in spite of the error. What came since is taken back all the same.
+          this.#committed(transaction)
+          group.settle(true)
         }
-        await this.#store.commit([image.engineEntry()], this.#clock.now())
+        for (refusePending(); !isTakenBack; refusePending()) {
+          await image.takeBack(touched, this.#store)
+          isTakenBack = true
+          settle()
+        }
+        // As much as was refused: what is smaller may still fit on a disk that is full.
+        for (const value of [new Uint8Array(Math.min(bytes, TRIAL_BYTES)), null]) {
+          this.#committed(await this.#store.commit([{ key: trialPlace, value }], this.#clock.now()))
+        }
         break
       } catch (again) {
         this.#failure = again as Error
+        // They need not wait for the disk to be read again: nothing is changed until it is.
+        refusePending()
+        settle()
         if (this.#closed) return
         await new Promise<void>(goOn => this.#clock.after(RETRY_MS, goOn))
       }
@@ -218,4 +264,9 @@ export class Writer implements EngineJournal {
     this.#onMended()
     this.#schedule()
   }
+}
+
+/** What rows take in a transaction, about. */
+function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
 }

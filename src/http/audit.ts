@@ -22,9 +22,10 @@ declare module 'fastify' {
 
 /** Refusals that say that the key or the lease is there. */
 const ID_IS_KNOWN = ['max-hold-reached', 'key-not-leased']
-/** Refusals that come before anybody has looked for the pool, or where there is none. */
-const POOL_IS_UNKNOWN = ['unknown-pool', 'unauthorized', 'forbidden', 'invalid-request', 'payload-too-large']
-POOL_IS_UNKNOWN.push('unsupported-media-type', 'draining', 'not-ready', 'internal', 'too-many-requests')
+/** Outcomes that say that the pool is there. */
+const POOL_IS_KNOWN = ['ok', 'unknown-key', 'no-free-key', 'key-not-leased', 'key-exists', 'key-retired', 'pool-full']
+POOL_IS_KNOWN.push('keyspace-exhausted', 'policy-locked', 'pool-protected', 'max-hold-reached', 'lease-lost')
+POOL_IS_KNOWN.push('idempotency-key-reused')
 
 /**
  * Tells each change, and each that was refused, when it is answered: in the order of the answers, and also where nobody
@@ -111,5 +112,5 @@ function subjectGiven(
 function poolOf({ params, routeOptions, caller }: FastifyRequest, outcome: string): string | null {
   const pool = routeOptions.config.pool ?? (params as { pool: string }).pool
   const isGrantedByName = caller !== undefined && caller.pools !== '*' && isGranted(caller, pool)
-  return routeOptions.config.pool !== undefined || isGrantedByName || !POOL_IS_UNKNOWN.includes(outcome) ? pool : null
+  return routeOptions.config.pool !== undefined || isGrantedByName || POOL_IS_KNOWN.includes(outcome) ? pool : null
 }

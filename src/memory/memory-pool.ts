@@ -117,6 +117,11 @@ export class MemoryPool implements Sweepable, JournaledPool {
     this.#retries.restore(call, scope, result)
   }
 
+  /** Every life ends so many milliseconds later. The journal is not told. O(n). */
+  postponeLives(ms: number): void {
+    this.#keys.postponeLives(ms)
+  }
+
   /** What was to be restored has been: keys that are free go to those who wait, and the pool is swept. */
   resume(): void {
     this.#isStill = false

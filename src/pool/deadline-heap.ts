@@ -58,6 +58,12 @@ export class DeadlineHeap {
     this.#compact()
   }
 
+  /** Every deadline comes so many milliseconds later. O(n). */
+  postpone(ms: number): void {
+    // Their order stays.
+    for (let entry = 1; entry <= this.#entries; entry++) this.#at.set(entry, this.#at.get(entry) + ms)
+  }
+
   /** A slot has no deadline any more and may be given to another key. O(log n). */
   forget(slot: number): void {
     if (this.#entryOf.get(slot) === 0) return

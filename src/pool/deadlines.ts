@@ -79,6 +79,12 @@ export class Deadlines {
     if (until !== Infinity) this.#lives.arm(slot, until)
   }
 
+  /** Every life ends so many milliseconds later. O(n). */
+  postponeLives(ms: number): void {
+    this.#records.addToAll(KEEP_ALIVE_BY, ms)
+    this.#lives.postpone(ms)
+  }
+
   /** A key that is leased or cools does so until then. O(log n). */
   hold(slot: number, until: number): void {
     this.#records.set(slot, UNTIL, until)

@@ -258,4 +258,12 @@ export class KeyPool {
     writeRecord(this.#state, id, record)
     this.#leases.raiseFence(record.fence)
   }
+
+  /**
+   * Every life ends so many milliseconds later, also one that should have ended by now: for a time in which nobody could
+   * keep a key alive. Tells no journal. O(n).
+   */
+  postponeLives(ms: number): void {
+    this.#state.deadlines.postponeLives(ms)
+  }
 }

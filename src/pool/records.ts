@@ -35,6 +35,13 @@ export class Records {
     chunk[(slot & CHUNK_MASK) * FIELDS + field] = value
   }
 
+  /** Adds a number to a field of every key. O(n). */
+  addToAll(field: number, number: number): void {
+    for (const chunk of this.#chunks) {
+      for (let at = field; at < chunk.length; at += FIELDS) chunk[at] = (chunk[at] as number) + number
+    }
+  }
+
   /** A slot for a new key, all fields 0. */
   open(): number {
     let slot = this.#unused

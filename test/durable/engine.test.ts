@@ -1,7 +1,10 @@
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import type { Engine } from '../../src/engine.ts'
-import { createDurable } from '../support/create-durable.ts'
+import { createDirectory, createDurable, FaultyStore } from '../support/create-durable.ts'
 import { generate, granted, refusalOf } from '../support/create-engine.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 
 const POOL = 'default'
 const LEASE_MS = 60_000
@@ -140,6 +143,39 @@ t.test('fences grow over crashes, also under the name of a pool that was deleted
   t.ok(three.fence > two.fence)
 })
 
+t.test('the time that recovery takes is a part of the outage', async t => {
+  const first = await createDurable(t)
+  await granted(first.engine.putPool(POOL, { keepAliveMs: 1000 }))
+  const [key] = await generate(first.engine, 1)
+  const slow = (clock: ManualClock): FaultyStore => {
+    const store = new FaultyStore(first.directory)
+    const { block } = store
+    store.block = async after => {
+      clock.stall(60_000)
+      return block.call(store, after)
+    }
+    return store
+  }
+  await first.engine.close()
+  const clock = new ManualClock()
+  const { engine } = await createDurable(t, { directory: first.directory, clock, store: slow(clock) })
+  t.match(await engine.key(POOL, String(key?.id)), { keepAliveInMs: 2000 })
+  // What was written of it is right, too.
+  const later = await createDurable(t, { directory: first.directory, clock })
+  t.match(await later.engine.key(POOL, String(key?.id)), { keepAliveInMs: 3000 })
+})
+
+t.test('a store that lacks what was acknowledged is refused', async t => {
+  const { engine, directory } = await createDurable(t)
+  const earlier = createDirectory(t)
+  await generate(engine, 1)
+  cpSync(directory, earlier, { recursive: true })
+  await generate(engine, 1)
+  await engine.close()
+  cpSync(join(earlier, 'data.mdb'), join(directory, 'data.mdb'))
+  await t.rejects(createDurable(t, { directory }), /data\.mdb is damaged: it ends with transaction/)
+})
+
 t.test('fences grow over a crash though the key with the largest is gone', async t => {
   let durable = await createDurable(t)
   let last = 0
@@ -256,8 +292,6 @@ t.test('callers of one turn share a commit', async t => {
 t.test('before it has recovered, and after it was closed, nothing is served', async t => {
   const { engine } = await createDurable(t)
   const { DurableEngine } = await import('../../src/durable/engine.ts')
-  const { ManualClock } = await import('../support/manual-clock.ts')
-  const { createDirectory } = await import('../support/create-durable.ts')
   const log = { info: () => undefined, warn: () => undefined, error: () => undefined }
   const early = new DurableEngine({ directory: createDirectory(t), clock: new ManualClock(), log, onFault: t.error })
   t.strictSame(early.pool(POOL), { refusal: 'not-ready' })

@@ -93,17 +93,60 @@ t.test('it tries once a second whether it can write again', async t => {
   t.match(await engine.acquire(POOL, {}), { fence: Number })
 })
 
-t.test('a store that can not be read either is asked again before anything is taken back', async t => {
-  const durable = await createDurable(t)
-  const { engine, store, clock } = durable
-  await generate(engine, 1)
+t.test(
+  'where the store can not be read either, callers are told at once, and memory goes back when it can',
+  async t => {
+    const durable = await createDurable(t)
+    const { engine, store, clock } = durable
+    await generate(engine, 1)
+    store.fault = { ...FULL, reads: true }
+    t.strictSame(await engine.acquire(POOL, {}), UNAVAILABLE)
+    t.strictSame(await engine.acquire(POOL, {}), UNAVAILABLE)
+    store.fault = FULL
+    clock.advance(RETRY_MS)
+    await until(async () => (await granted(engine.pool(POOL))).counts.free === 1)
+    await mend(durable)
+    await agree(t, durable)
+  }
+)
+
+t.test('an engine that can not write ends all the same', async t => {
+  const { engine, store } = await createDurable(t)
   store.fault = { ...FULL, reads: true }
-  const answer = Promise.resolve(engine.acquire(POOL, {}))
-  await turns(20)
-  store.fault = FULL
-  clock.advance(RETRY_MS)
-  t.strictSame(await answer, UNAVAILABLE)
-  t.match(await engine.pool(POOL), { counts: { free: 1 } })
+  t.strictSame(await engine.generate(POOL, { count: 1, metadata: null }), UNAVAILABLE)
+  await engine.close()
+})
+
+t.test('a change that is on disk in spite of an error has happened', async t => {
+  const durable = await createDurable(t)
+  const { engine, store } = durable
+  const [key] = await generate(engine, 2)
+  const { commit } = store
+  store.commit = async (...of) => {
+    store.commit = commit
+    await commit.apply(store, of)
+    throw new Error('Input/output error')
+  }
+  t.equal(await engine.delete(POOL, String(key?.id)), 'deleted')
+  await mend(durable)
+  t.match(await engine.pool(POOL), { counts: { total: 1 } })
+  await agree(t, durable)
+})
+
+t.test('rows of a deleted pool leave while others write', async t => {
+  const { engine, store } = await createDurable(t)
+  await granted(engine.putPool('scratch', {}))
+  await generate(engine, 500, 'scratch')
+  const [key] = await generate(engine, 1)
+  t.equal(await engine.deletePool('scratch'), 'deleted')
+  for (let i = 0; i < 40; i++) {
+    await Promise.all([
+      engine.setMetadata(POOL, String(key?.id), { i: String(i) }),
+      turns().then(() => engine.activate(POOL, String(key?.id))),
+      turns(2).then(() => engine.setMetadata(POOL, String(key?.id), { i: '' }))
+    ])
+  }
+  t.ok(Number(store.head?.count) < 10, `${store.head?.count} rows`)
 })
 
 t.test('who waits is refused, and no key is spent on them', async t => {

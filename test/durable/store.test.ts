@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { cpSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { pack, unpack } from '../../src/durable/entries.ts'
@@ -81,9 +81,9 @@ t.test('rows of a pool that is gone leave in parts, and those of no other', asyn
     store.commit(pack([0, 1, 2].map(i => ({ key: keyPlace(incarnation, id(i)), value: bytes('x') }))), 1)
   }
   const [keys] = prefixesOf(255)
-  t.equal(store.purge(keys as Uint8Array, 2), true)
+  t.match(store.purge(keys as Uint8Array, 2), { left: true, transaction: 4 })
   t.equal(store.head.count, 7)
-  t.equal(store.purge(keys as Uint8Array, 2), false)
+  t.match(store.purge(keys as Uint8Array, 2), { left: false, transaction: 5 })
   t.equal(store.head.count, 6)
   store.check()
 })
@@ -112,7 +112,7 @@ t.test('a store in a thread of its own does the same', async t => {
   t.equal(Buffer.from((await store.read([keyPlace(1, ID)]))[0]?.value ?? []).toString(), 'one')
   t.match(await store.reopen(), { count: 1, at: 5 })
   t.equal([...unpack((await store.block())?.rows ?? new Uint8Array())].length, 1)
-  t.equal(await store.purge(prefixesOf(1)[0] as Uint8Array, 10), false)
+  t.match(await store.purge(prefixesOf(1)[0] as Uint8Array, 10), { left: false })
   t.equal(await store.compact(), false)
   t.equal(await store.block(), undefined)
   await store.close()
@@ -131,4 +131,19 @@ t.test('the file is readable for its user alone', async t => {
   const store = new Store(directory)
   t.teardown(() => store.close())
   t.equal(statSync(join(directory, 'data.mdb')).mode & 0o777, 0o600)
+})
+
+t.test('a store whose file is gone, or is another, is not opened again', async t => {
+  const directory = createDirectory(t)
+  const store = new Store(directory)
+  t.teardown(() => store.close())
+  store.commit(pack([{ key: keyPlace(1, ID), value: bytes('one') }]), 1)
+  await store.reopen()
+  t.equal(store.head.count, 1)
+  rmSync(join(directory, 'data.mdb'))
+  await t.rejects(store.reopen(), /data\.mdb is damaged: it is gone/)
+  const other = new Store(createDirectory(t))
+  await other.close()
+  cpSync(join(other.directory, 'data.mdb'), join(directory, 'data.mdb'))
+  await t.rejects(store.reopen(), /ends with transaction 0, not with 1/)
 })

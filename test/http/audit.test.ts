@@ -115,6 +115,17 @@ t.test('a batch has a line for each operation', async t => {
   t.equal(found.length, 13)
 })
 
+t.test('a pool is not named where nobody has looked for it', async t => {
+  const { call, lines, engine } = await createAudited(t)
+  const secret = 'sk-secret'
+  Object.assign(engine, { acquire: () => ({ refusal: 'storage-unavailable' }) })
+  await call('POST', `/v1/pools/${secret}/leases`, undefined, ADMIN)
+  await call('POST', `/v1/pools/${secret.padEnd(9000, 'x')}/leases`, undefined, ADMIN)
+  const { told: found, text } = await lines()
+  t.match(found, [told('acquireLease', 'storage-unavailable', { pool: null })])
+  t.notMatch(text, secret)
+})
+
 t.test('a refused change has a line, without what its caller may have put into the path', async t => {
   const { call, lines } = await createAudited(t)
   const secret = 'sk-secret'

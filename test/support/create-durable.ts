@@ -32,23 +32,28 @@ export class FaultyStore implements RowStore {
     this.#directory = directory
   }
 
+  get head(): Head | undefined {
+    return this.#store?.head
+  }
+
   async open(): Promise<Head> {
     this.#store = new Store(this.#directory)
     return this.#opened.head
   }
 
-  async commit(entries: readonly Entry[], at: number): Promise<void> {
+  async commit(entries: readonly Entry[], at: number): Promise<number> {
     // As from another thread: the answer takes turns of the event loop.
     await turns()
     await this.hold
     if (this.fault !== undefined) throw new Error(this.fault.message)
-    this.#opened.commit(pack(entries), at)
+    const transaction = this.#opened.commit(pack(entries), at)
     this.commits++
     this.rows += entries.length
     await turns()
+    return transaction
   }
 
-  async purge(prefix: Uint8Array, limit: number): Promise<boolean> {
+  async purge(prefix: Uint8Array, limit: number): Promise<{ left: boolean; transaction: number }> {
     if (this.fault !== undefined) throw new Error(this.fault.message)
     return this.#opened.purge(prefix, limit)
   }
