@@ -73,7 +73,7 @@ table(
       thousands(p10),
       thousands(p90),
       fixed(median / speed('bare Fastify').median),
-      fixed(tail(kind).median, 1)
+      fixed(tail(kind).median)
     ]
   })
 )
