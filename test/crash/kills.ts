@@ -87,7 +87,7 @@ async function loadAndKill(loadMs: number): Promise<void> {
 /** All that was acknowledged is there, and calls that are made again come to what they came to. */
 async function check(): Promise<void> {
   const callers = clients.map(() => new Caller(port))
-  compare(ledger, await readAll(callers, ledger.watched))
+  compare(ledger, await readAll(callers, ledger.watched, ledger.keys.values()))
   await Promise.all(clients.map((client, i) => client.retry(callers[i] as Caller)))
   for (const caller of callers) caller.close()
 }

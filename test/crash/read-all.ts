@@ -37,8 +37,12 @@ export function leaseSeen(body: unknown): LeaseSeen {
   }
 }
 
-/** All that the server has, and these leases. */
-export async function readAll(callers: readonly Caller[], leases: readonly LeaseEntry[]): Promise<Seen> {
+/** All that the server has, and these leases. `known`: keys that are asked for where no list has them. */
+export async function readAll(
+  callers: readonly Caller[],
+  leases: readonly LeaseEntry[],
+  known: Iterable<{ pool: string; id: string }>
+): Promise<Seen> {
   const [first] = callers as [Caller]
   const pools = new Map<string, { leaseMs: number }>()
   const keys = new Map<string, Map<string, KeySeen>>()
@@ -46,6 +50,13 @@ export async function readAll(callers: readonly Caller[], leases: readonly Lease
   for (const { name, policy } of body['pools'] as { name: string; policy: { leaseMs: number } }[]) {
     pools.set(name, policy)
     keys.set(name, await readKeys(first, name))
+  }
+  // A walk may miss a key whose state changes meanwhile, as when its cooling ends.
+  for (const { pool, id } of known) {
+    const listed = keys.get(pool)
+    if (listed === undefined || listed.has(id)) continue
+    const { status, body } = answered(await first.ask(`GET /v1/pools/${pool}/keys/${id}`))
+    if (status === 200) listed.set(id, keySeen(body))
   }
   const read: [string, { from: number; to: number; lease: LeaseSeen | undefined }][] = []
   const left = leases.values()
