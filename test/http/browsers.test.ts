@@ -66,6 +66,47 @@ t.test('a page of another site changes nothing', async t => {
   for (const headers of own) t.equal((await call('POST', 'leases', undefined, { host, ...headers })).status, 201)
 })
 
+t.test('where browsers mark no GET, they say from which page it comes', async t => {
+  const { call, generate } = await createService(t, { dialects: ['random_api_key', 'tokenapi'] })
+  await generate(9)
+  const host = '192.0.2.1:8080'
+  const get = (headers: object) => call('GET', OLD, undefined, { host, ...headers })
+  for (const referer of [
+    'http://example.org/',
+    'http://192.0.2.1/',
+    'http://x/http://192.0.2.1:8080/',
+    'about:client',
+    ''
+  ]) {
+    refused(t, await get({ referer }), 'forbidden')
+    t.equal((await call('GET', '/api/get_number_token', undefined, { host, referer })).status, 200, 'it only reads')
+  }
+  for (const referer of [`http://${host}/docs/`, `https://${host}/`, `http://${host}`]) {
+    t.equal((await get({ referer })).status, 200, referer)
+  }
+  t.equal((await get({ referer: 'http://example.org/', 'sec-fetch-site': 'none' })).status, 200)
+  t.equal((await get({})).status, 200, 'no browser')
+})
+
+t.test('every call of the dialects that changes something is refused to a page of another site', async t => {
+  const { call } = await createService(t, { dialects: ['random_api_key', 'tokenapi'] })
+  for (const [method, path] of [
+    ['GET', OLD],
+    ['GET', OLD.slice(0, -1)],
+    ['POST', OLD],
+    ['PUT', `${OLD}?api_key=x`],
+    ['DELETE', `${OLD}?api_key=x`],
+    ['PUT', '/api/v1/keep_alive/?api_key=x'],
+    ['POST', '/api/get_token'],
+    ['PUT', '/api/activate_token/x'],
+    ['DELETE', '/api/del_token/x']
+  ] as const) {
+    for (const headers of [{ 'sec-fetch-site': 'cross-site' }, { origin: 'http://example.org' }]) {
+      refused(t, await call(method, path, undefined, { host: 'localhost:8080', ...headers }), 'forbidden')
+    }
+  }
+})
+
 t.test('with tokens it does not matter who asks in whose name', async t => {
   const { call } = await createService(t, { ...ONLY, bearers: new TokenList([]) })
   const headers = { host: 'example.org', origin: 'http://example.com' }
