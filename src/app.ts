@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import Fastify, { type FastifyRequest, type FastifyServerOptions, LogController } from 'fastify'
+import Fastify, { type FastifyServerOptions, LogController } from 'fastify'
 import type { Dialect } from './config.ts'
 import { DEFAULT_POOL, type Engine } from './engine.ts'
 import type { AuditTrail } from './access/audit-trail.ts'
@@ -7,9 +7,9 @@ import type { Bearers } from './access/bearer.ts'
 import type { Certificate } from './access/certificate.ts'
 import { registerRandomApiKey } from './dialects/random-api-key.ts'
 import { DEFAULT_TOKENS, makeTokenPool, registerTokenApi, TOKEN_POOL, type TokenShape } from './dialects/tokenapi.ts'
-import { callerName, guardAccess } from './http/access.ts'
+import { guardAccess } from './http/access.ts'
 import type { App } from './http/app-type.ts'
-import { auditChanges } from './http/audit.ts'
+import { auditCalls } from './http/audit.ts'
 import { registerBatch } from './http/batch.ts'
 import { guardAgainstBrowsers } from './http/browsers.ts'
 import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
@@ -43,14 +43,14 @@ export interface AppOptions {
   /** Who carries a token. Without it everybody may do everything. */
   bearers?: Bearers | undefined
   /** Where changes are told. */
-  trail?: Pick<AuditTrail, 'write' | 'fault'> | undefined
+  trail?: Pick<AuditTrail, 'write' | 'sumUp' | 'fault'> | undefined
   /** For TLS. */
   certificate?: Certificate | undefined
   /** Whether nobody but this machine is meant to reach the server, so that other names in Host are foul. */
   onlyThisMachine?: boolean
   /** How long a request may take to arrive. */
   requestTimeoutMs?: number
-  /** The most requests per second of each caller; without it, as many as there are. */
+  /** The most requests per second of each token, or address without one; without it, as many as there are. */
   rateLimit?: number
   /** From when on the server refuses because it is far behind; without it, never. */
   pressure?: PressureLimits
@@ -64,12 +64,6 @@ export interface Service {
   announceStop(): void
   /** From now on new requests, and callers that wait, are refused as `draining`. */
   drain(): void
-}
-
-/** A token's name has no space, so that none is taken for an address. */
-function tokenOrAddress(request: FastifyRequest): string {
-  const name = callerName(request)
-  return name === undefined ? `address ${request.ip}` : `token ${name}`
 }
 
 /** The whole service short of a socket. */
@@ -100,11 +94,11 @@ export async function buildApp(options: AppOptions): Promise<Service> {
   app.setValidatorCompiler(validatorCompiler)
   for (const schema of sharedSchemas) app.addSchema(schema)
   guardEdge(app, state)
-  guardAccess(app, options.bearers)
+  const limit = options.rateLimit ? await limitRate(app, options.rateLimit) : undefined
+  guardAccess(app, options.bearers, limit)
   if (options.bearers === undefined) guardAgainstBrowsers(app, options.onlyThisMachine === true)
-  auditChanges(app, options.trail)
+  auditCalls(app, options.trail, options.bearers !== undefined)
   if (options.pressure) await refuseUnderPressure(app, options.pressure)
-  if (options.rateLimit) await limitRate(app, options.rateLimit, options.bearers && tokenOrAddress)
   logRequests(app)
   readBodies(app)
   await describeApi(app)

@@ -2,30 +2,16 @@ import { once } from 'node:events'
 // A CommonJS module whose names Node does not find out.
 import sonicBoom, { type SonicBoom } from 'sonic-boom'
 import type { Clock } from '../clock.ts'
+import type { AuditEntry } from './audit-entry.ts'
+import { RepeatedEntries } from './repeated-entries.ts'
 
 /** How much is kept for a file that can't be written; what comes then is lost, and that is told. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024
 
-/** A change, or one that was refused. Never a key. */
-export interface AuditEntry {
-  /** The name of the token, null without one. */
-  token: string | null
-  /** Whose connection it was: the address of a client, or of the proxy before it. */
-  remote: string | null
-  verb: string
-  /** Null where the caller named one of which the server knows nothing: it may be a secret. The same holds for the id. */
-  pool: string | null
-  id: string | null
-  fence: number | null
-  /** `ok`, or the code of the problem. */
-  outcome: string
-  requestId: string
-}
-
 export interface AuditTrailOptions {
   /** The path of a file, or a descriptor. */
   destination: string | number
-  clock: Pick<Clock, 'now'>
+  clock: Pick<Clock, 'now' | 'after'>
   onFault: (error: Error) => void
 }
 
@@ -35,6 +21,7 @@ export interface AuditTrailOptions {
  */
 export class AuditTrail {
   readonly #options: AuditTrailOptions
+  readonly #repeated: RepeatedEntries
   #sink: SonicBoom
   #fault: string | undefined
   #closed: Promise<void> | undefined
@@ -42,6 +29,7 @@ export class AuditTrail {
   private constructor(options: AuditTrailOptions, sink: SonicBoom) {
     this.#options = options
     this.#sink = sink
+    this.#repeated = new RepeatedEntries(options.clock, entry => this.write(entry))
     this.#listen(sink)
   }
 
@@ -62,6 +50,11 @@ export class AuditTrail {
     this.#sink.write(`${JSON.stringify({ time, ...entry })}\n`)
   }
 
+  /** Appends a line, unless it would be one of many alike: then their number, within a minute. */
+  sumUp(entry: AuditEntry): void {
+    if (this.#closed === undefined) this.#repeated.add(entry)
+  }
+
   /** Opens the file anew, after somebody has moved it away. Where that fails, the old one is written on. */
   async reopen(): Promise<void> {
     const { destination, onFault } = this.#options
@@ -80,6 +73,7 @@ export class AuditTrail {
 
   /** Resolves when all lines are written, or can't be. */
   close(): Promise<void> {
+    this.#repeated.flush()
     this.#closed ??= new Promise(resolve => {
       this.#sink.once('close', resolve).once('error', () => resolve())
       this.#sink.end()

@@ -47,7 +47,7 @@ export async function makeTokenPool(engine: Engine, shape: TokenShape): Promise<
   if (isRefusal(outcome)) throw new Error(`the pool ${TOKEN_POOL} was not made: ${outcome.refusal}`)
 }
 
-/** What a call came to: its answer, with the id of the key that it changed, or a refusal that the old server did not know. */
+/** What a call came to: its answer, with the id of the key that it changed or found, or a refusal that the old server did not know. */
 type Told = { outcome: string; answer: object; id?: string | undefined } | Refusal
 
 /** The calls of a Bottle service, for clients that know nothing else. */
@@ -118,8 +118,8 @@ export function registerTokenApi(app: App, engine: Engine): void {
       const key = await engine.key(TOKEN_POOL, keyId(token))
       if (isRefusal(key)) return unlessUnknown(key)
       return key.activatedAt === null
-        ? { outcome: 'not activated', answer: say(NOT_ACTIVATED) }
-        : { outcome: 'activated', answer: say(ACTIVATED) }
+        ? { outcome: 'not activated', answer: say(NOT_ACTIVATED), id: key.id }
+        : { outcome: 'activated', answer: say(ACTIVATED), id: key.id }
     }
   )
 

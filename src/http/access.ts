@@ -24,11 +24,14 @@ declare module 'fastify' {
 /** RFC 6750, section 2.1. */
 const BEARER = /^Bearer +([\w.~+/-]+=*) *$/i
 
+/** Rejected where a request is beyond the rate of whoever it comes from. */
+export type Limit = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+
 /**
  * Lets in who may call, before a body is read. Without `bearers` everybody may do everything. Register before the routes:
  * one for which roles.ts has no role does not start.
  */
-export function guardAccess(app: FastifyInstance, bearers: Bearers | undefined): void {
+export function guardAccess(app: FastifyInstance, bearers: Bearers | undefined, limit: Limit | undefined): void {
   app.addHook('onRoute', route => {
     const { operationId } = (route.schema ?? {}) as { operationId?: string }
     route.config = { ...route.config, need: needOf(route.url, operationId) }
@@ -37,24 +40,34 @@ export function guardAccess(app: FastifyInstance, bearers: Bearers | undefined):
 
   app.decorateRequest('caller', undefined)
   app.addHook('onRequest', (request, reply, done) => {
-    const { config } = request.routeOptions
-    // The hook above gave every route one.
-    const { role } = config.need as Need
-    if (role === 'open') return done()
-    const token = tokenOf(request, config.tokenInQuery === true)
-    const caller = token === undefined ? undefined : bearers.bearerOf(token)
-    request.caller = caller
-    if (caller === undefined) return refuseStranger(request, reply)
-    const pool = config.pool ?? (request.params as { pool?: string }).pool
-    const { reveal } = request.query as { reveal?: unknown }
-    if (!covers(caller, role)) return forbid(reply, `The call needs the role ${role}.`)
-    // Whatever else a parameter of this name may be, it is refused later.
-    if (config.mayReveal && reveal === 'true' && !covers(caller, REVEAL)) {
-      return forbid(reply, `reveal needs the role ${REVEAL}.`)
-    }
-    if (pool !== undefined && !isGranted(caller, pool)) return forbid(reply, 'The pool is not granted to this token.')
-    done()
+    const refuse = refusalOf(request, bearers)
+    if (refuse === undefined) done()
+    else if (limit === undefined) refuse(reply)
+    else limit(request, reply).then(() => refuse(reply), done)
   })
+}
+
+/** Finds out who calls. How the call is refused, undefined where it may be made. */
+function refusalOf(request: FastifyRequest, bearers: Bearers): ((reply: FastifyReply) => void) | undefined {
+  const { config } = request.routeOptions
+  // The hook above gave every route one.
+  const { role } = config.need as Need
+  if (role === 'open') return undefined
+  const token = tokenOf(request, config.tokenInQuery === true)
+  const caller = token === undefined ? undefined : bearers.bearerOf(token)
+  request.caller = caller
+  if (caller === undefined) return reply => refuseStranger(request, reply)
+  const pool = config.pool ?? (request.params as { pool?: string }).pool
+  const { reveal } = request.query as { reveal?: unknown }
+  if (!covers(caller, role)) return reply => forbid(reply, `The call needs the role ${role}.`)
+  // Whatever else a parameter of this name may be, it is refused later.
+  if (config.mayReveal && reveal === 'true' && !covers(caller, REVEAL)) {
+    return reply => forbid(reply, `reveal needs the role ${REVEAL}.`)
+  }
+  if (pool !== undefined && !isGranted(caller, pool)) {
+    return reply => forbid(reply, 'The pool is not granted to this token.')
+  }
+  return undefined
 }
 
 /** The name of the token that calls. */

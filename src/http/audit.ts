@@ -27,29 +27,36 @@ const POOL_IS_KNOWN = ['ok', 'unknown-key', 'no-free-key', 'key-not-leased', 'ke
 POOL_IS_KNOWN.push('keyspace-exhausted', 'policy-locked', 'pool-protected', 'max-hold-reached', 'lease-lost')
 POOL_IS_KNOWN.push('idempotency-key-reused')
 
+/** Refusals whose number the caller decides, with a token or without. */
+const SUMMED_UP = ['too-many-requests', 'overloaded']
+
 /**
- * Tells each change, and each that was refused, when it is answered: in the order of the answers, and also where nobody
- * reads them any more. A pool and a key are named only where they are known to be: a careless caller may have put a secret
- * there.
+ * Tells each change, each that was refused, and each secret that was shown or tried, when it is answered: in the order of
+ * the answers, and also where nobody reads them any more. A pool and a key are named only where they are known to be: a
+ * careless caller may have put a secret there. Where there are tokens, what was refused to whoever has none is summed up.
  */
-export function auditChanges(app: FastifyInstance, trail: Pick<AuditTrail, 'write'> | undefined): void {
+export function auditCalls(
+  app: FastifyInstance,
+  trail: Pick<AuditTrail, 'write' | 'sumUp'> | undefined,
+  hasTokens: boolean
+): void {
   if (trail === undefined) return
   app.decorateRequest('deeds', undefined)
 
   app.addHook('preSerialization', (request, _reply, payload, done) => {
-    if (request.routeOptions.config.need?.changes) request.deeds ??= deedsOf(request, payload as Answer)
+    if (isTold(request)) request.deeds ??= deedsOf(request, payload as Answer)
     done(null, payload)
   })
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    const { config, schema } = request.routeOptions
-    if (config.need?.changes) {
+    if (isTold(request)) {
       const isProblem = String(reply.getHeader('content-type')).startsWith(PROBLEM_TYPE)
       const outcome = isProblem ? (JSON.parse(payload as string) as { code: string }).code : 'ok'
-      const { operationId } = schema as { operationId: string }
+      const { operationId } = request.routeOptions.schema as { operationId: string }
+      const isSummedUp = SUMMED_UP.includes(outcome) || (hasTokens && request.caller === undefined)
       const deeds = (isProblem ? undefined : request.deeds) ?? [deedByPath(request, outcome)]
       for (const { verb = operationId, id = null, fence = null, outcome: own = outcome } of deeds) {
-        trail.write({
+        const entry = {
           token: callerName(request) ?? null,
           remote: request.ip,
           verb,
@@ -58,11 +65,19 @@ export function auditChanges(app: FastifyInstance, trail: Pick<AuditTrail, 'writ
           fence,
           outcome: own,
           requestId: request.id
-        })
+        }
+        if (isSummedUp) trail.sumUp(entry)
+        else trail.write(entry)
       }
     }
     done(null, payload)
   })
+}
+
+function isTold({ routeOptions, query }: FastifyRequest): boolean {
+  const { need, mayReveal } = routeOptions.config
+  // As it came, or as it was read.
+  return need?.told === true || (mayReveal === true && String((query as { reveal?: unknown }).reveal) === 'true')
 }
 
 /** What an answer may have that is told. */

@@ -1,6 +1,7 @@
-import rateLimit from '@fastify/rate-limit'
+import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import underPressure from '@fastify/under-pressure'
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
+import type { Limit } from './access.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -51,20 +52,24 @@ export async function refuseUnderPressure(
 /** Thrown for a request beyond the rate. No Error: under load it is a common answer, and needs no stack. */
 export class TooManyRequests {}
 
+/** A token's name has no space, so that none is taken for an address. Of IPv6 the network, /64, which one caller has. */
+function tokenOrAddress({ caller, ip }: FastifyRequest): string {
+  return caller === undefined ? `address ${normalizeIP(ip)}` : `token ${caller.name}`
+}
+
 /**
- * Refuses what is beyond so many requests per second of whom `identity` names, by default the caller's address (of IPv6
- * the network, /64): in windows of a second, after the checks of access and before a body is read. The library keeps the
- * last 5,000 identities, and sets Retry-After. Register before the routes.
+ * Refuses what is beyond so many requests per second of each token, or of each address without one: in windows of a second,
+ * before a body is read. The library keeps the last 5,000 of them, and sets Retry-After. Register before the routes, and
+ * give what it returns to those who refuse before it would: refusals count too.
+ *
+ * Strangers never use up what a token has, though they come from the same address: it may be that of a proxy, before which
+ * anybody could shut everybody out. What that leaves them is to guess tokens, of 256 bits.
  */
-export async function limitRate(
-  app: FastifyInstance,
-  perSecond: number,
-  identity?: (request: FastifyRequest) => string
-): Promise<void> {
+export async function limitRate(app: FastifyInstance, perSecond: number): Promise<Limit> {
   await app.register(rateLimit, {
     max: perSecond,
     timeWindow: 1000,
-    ...(identity && { keyGenerator: identity }),
+    keyGenerator: tokenOrAddress,
     errorResponseBuilder: () => new TooManyRequests(),
     addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
     addHeaders: {
@@ -74,4 +79,6 @@ export async function limitRate(
       'retry-after': true
     }
   })
+  const limit = app.rateLimit()
+  return (request, reply) => limit.call(app, request, reply)
 }

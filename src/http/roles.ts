@@ -1,16 +1,20 @@
 import type { Role } from '../access/bearer.ts'
 import type { Operation } from '../engine.ts'
 
-/** Who may make a call, and whether it changes anything. */
+/** Who may make a call, and what it is besides. */
 export interface Need {
   /** The least role, or `open`: everybody, without a token. */
   role: Role | 'open'
-  /** Whether the call may change something: then it is in the audit trail. */
+  /** Whether the call may change something. */
   changes: boolean
+  /** Whether the call is in the audit trail. */
+  told: boolean
 }
 
-const reads = (role: Need['role']): Need => ({ role, changes: false })
-const changes = (role: Role): Need => ({ role, changes: true })
+const reads = (role: Need['role']): Need => ({ role, changes: false, told: false })
+const changes = (role: Role): Need => ({ role, changes: true, told: true })
+/** Says whether a secret is that of a living key: who tries secrets is told of. */
+const triesSecrets = (role: Role): Need => ({ role, changes: false, told: true })
 
 /** What each operation needs, by its operationId. One that is missing here is not served. */
 export const NEEDS: Readonly<Record<string, Need>> = {
@@ -24,9 +28,9 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   deletePool: changes('admin'),
 
   listKeys: reads('viewer'),
-  // With `reveal` it needs what REVEAL says.
+  // With `reveal` it needs what REVEAL says, and is told.
   getKey: reads('viewer'),
-  lookupKey: reads('admin'),
+  lookupKey: triesSecrets('admin'),
   generateOrImportKeys: changes('admin'),
   deleteKey: changes('admin'),
   unblockKey: changes('admin'),
@@ -50,7 +54,7 @@ export const NEEDS: Readonly<Record<string, Need>> = {
   random_api_key_get_start_scheduler: reads('admin'),
   get_token: changes('admin'),
   activate_token: changes('admin'),
-  get_token_status: reads('admin'),
+  get_token_status: triesSecrets('admin'),
   del_token: changes('admin'),
   get_number_token: reads('admin')
 }

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type AuditEntry, AuditTrail } from '../../src/access/audit-trail.ts'
+import type { AuditEntry } from '../../src/access/audit-entry.ts'
+import { AuditTrail } from '../../src/access/audit-trail.ts'
 import { until } from '../support/create-engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 
@@ -147,6 +148,17 @@ t.test('on a full disk', { skip: !existsSync(FULL) && `there is no ${FULL}` }, a
     await trail.close()
     t.match(trail.fault, /^ENOSPC/)
   })
+})
+
+t.test('what is left of sums is written at the end', async t => {
+  const path = join(t.testdir(), 'audit.log')
+  const { trail, clock } = await openTrail(t, path)
+  for (const requestId of ['r-1', 'r-2', 'r-3']) trail.sumUp({ ...ENTRY, requestId })
+  await trail.close()
+  t.match(linesOf(path), [{ requestId: 'r-1' }, { requestId: null, token: 'ci', times: 2 }])
+  t.equal(clock.timers, 0)
+  trail.sumUp(ENTRY)
+  t.equal(clock.timers, 0, 'after the end nothing is counted')
 })
 
 t.test('after the end nothing is written', async t => {

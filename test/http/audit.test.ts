@@ -13,7 +13,7 @@ const V1 = '/v1/pools/default'
 const ADMIN = { authorization: 'Bearer t-ops' }
 const USER = { authorization: 'Bearer t-ci' }
 
-async function createAudited(t: Test, withTokens = true) {
+async function createAudited(t: Test, withTokens = true, options: { rateLimit?: number } = {}) {
   const path = join(t.testdir(), 'audit.log')
   const trail = await AuditTrail.open({ destination: path, clock: new ManualClock(), onFault: fault => t.error(fault) })
   const entry = (name: string, role: Bearer['role'], pools: Bearer['pools']) => ({
@@ -24,7 +24,8 @@ async function createAudited(t: Test, withTokens = true) {
   const service = await createService(t, {
     dialects: ['random_api_key', 'tokenapi'],
     trail,
-    ...(withTokens ? { bearers } : {})
+    ...(withTokens ? { bearers } : {}),
+    ...options
   })
   /** All lines so far. Nothing is written after. */
   const lines = async () => {
@@ -145,7 +146,6 @@ t.test('a refused change has a line, without what its caller may have put into t
   const { told: found, text } = await lines()
   t.match(found, [
     told('acquireLease', 'unauthorized', { token: null, pool: null }),
-    told('acquireLease', 'unauthorized', { token: null, pool: null }),
     told('acquireLease', 'unknown-pool', { token: 'ops', pool: null }),
     told('acquireLease', 'forbidden', { token: 'ci', pool: null }),
     told('acquireLease', 'unknown-pool', { token: 'ci', pool: 'later' }),
@@ -153,11 +153,73 @@ t.test('a refused change has a line, without what its caller may have put into t
     told('deleteKey', 'unknown-key', { token: 'ops', pool: 'default', id: null }),
     told('releaseLease', 'lease-lost', { token: 'ops', pool: 'default', id: null }),
     told('generateOrImportKeys', 'invalid-request', { token: 'ops', pool: null }),
-    told('acquireLease', 'no-free-key', { token: 'ops', pool: 'default' })
+    told('acquireLease', 'no-free-key', { token: 'ops', pool: 'default' }),
+    { token: null, remote: '127.0.0.1', verb: null, outcome: 'unauthorized', times: 1 }
   ])
   t.equal(found.length, 10)
   t.notMatch(text, secret)
   t.notMatch(text, secretId)
+})
+
+t.test('who has no token can not fill the trail', async t => {
+  const { call, lines } = await createAudited(t)
+  const again = async (...args: Parameters<typeof call>) => {
+    for (let i = 0; i < 100; i++) await call(...args)
+  }
+  await again('POST', 'leases')
+  await again('POST', 'leases', '{', { authorization: 'Bearer t-unknown' })
+  await again('POST', `/v1/pools/${'x'.repeat(9000)}/leases`)
+  await again('GET', 'keys/x?reveal=true')
+  await again('GET', 'keys/x')
+  const { told: found } = await lines()
+  t.match(found, [
+    told('acquireLease', 'unauthorized', { times: undefined }),
+    told('acquireLease', 'uri-too-long', { times: undefined }),
+    { outcome: 'unauthorized', verb: null, times: 299 },
+    { outcome: 'uri-too-long', verb: null, times: 99 }
+  ])
+  t.equal(found.length, 4)
+})
+
+t.test('what is beyond the rate is summed up', async t => {
+  const { call, lines } = await createAudited(t, true, { rateLimit: 1 })
+  let refusals = 0
+  // However slow the machine is, at some time three come within a second.
+  while (refusals < 10) if ((await call('POST', 'leases', {}, ADMIN)).status === 429) refusals++
+  const { told: found } = await lines()
+  const ofRate = found.filter(({ outcome }) => outcome === 'too-many-requests')
+  t.match(ofRate, [told('acquireLease', 'too-many-requests', { token: 'ops' }), { token: 'ops', verb: null, times: 9 }])
+})
+
+t.test('who is shown a secret is told, and who tries one', async t => {
+  const { call, lines } = await createAudited(t)
+  const [key] = (await call('POST', 'keys', undefined, ADMIN)).body.keys
+  const path = `keys/${key.id}`
+  for (const query of ['', '?reveal=false', '?reveal=true', '?reveal=yes'])
+    await call('GET', path + query, undefined, ADMIN)
+  await call('HEAD', `${path}?reveal=true`, undefined, ADMIN)
+  await call('GET', `${path}?reveal=true`, undefined, USER)
+  await call('GET', `keys/${keyId('no key')}?reveal=true`, undefined, ADMIN)
+  await call('GET', `${V1}?reveal=true`, undefined, ADMIN)
+  await call('POST', 'keys/lookup', { key: key.key }, ADMIN)
+  await call('POST', 'keys/lookup', { key: 'sk-secret' }, ADMIN)
+  await call('POST', 'keys/lookup', { key: key.key }, USER)
+  await call('GET', `/api/get_token_status/${key.key}`, undefined, ADMIN)
+  const { told: found, text } = await lines()
+  const ops = { token: 'ops', pool: 'default' }
+  t.match(found.slice(1), [
+    told('getKey', 'ok', { ...ops, id: key.id, fence: null }),
+    told('getKey', 'ok', { ...ops, id: key.id }),
+    told('getKey', 'forbidden', { token: 'ci', pool: 'default', id: null }),
+    told('getKey', 'unknown-key', { ...ops, id: null }),
+    told('lookupKey', 'ok', { ...ops, id: key.id }),
+    told('lookupKey', 'unknown-key', { ...ops, id: null }),
+    told('lookupKey', 'forbidden', { token: 'ci', id: null }),
+    told('get_token_status', 'unknown-key', { token: 'ops', pool: 'tokens', id: null })
+  ])
+  t.equal(found.length, 9)
+  t.notMatch(text, key.key)
+  t.notMatch(text, 'sk-secret')
 })
 
 t.test("old clients' changes have lines too, with ids for their keys", async t => {
@@ -196,18 +258,20 @@ t.test("old clients' changes have lines too, with ids for their keys", async t =
     told('get_token', 'ok', two),
     told('activate_token', 'ok', two),
     told('activate_token', 'ok', two),
+    told('get_token_status', 'ok', two),
     told('del_token', 'ok', two),
     told('del_token', 'unknown-key', { id: null }),
     told('putPool', 'ok'),
     told('random_api_key_post_random_api_key', 'ok'),
     told('random_api_key_post_random_api_key', 'pool-full', { pool: 'default', id: null })
   ])
-  t.equal(found.length, 15)
+  t.equal(found.length, 16)
   t.notMatch(text, key)
 })
 
 t.test('a trail that can not be written is a warning, and the service is ready', async t => {
-  const trail = { fault: undefined as string | undefined, write: () => undefined }
+  const nothing = () => undefined
+  const trail = { fault: undefined as string | undefined, write: nothing, sumUp: nothing }
   const { call } = await createService(t, { trail })
   t.strictSame((await call('GET', '/readyz')).body, { status: 'ok' })
   trail.fault = 'ENOSPC: no space left on device, write'

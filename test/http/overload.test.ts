@@ -3,8 +3,13 @@ import { until } from '../support/create-engine.ts'
 import { createService } from '../support/create-service.ts'
 import { refused } from '../support/problems.ts'
 
-/** Everybody's token is its name. */
-const bearers = { bearerOf: (token: string) => ({ name: token, role: 'admin', pools: '*' }) as const }
+/** Everybody's token is its name, but for one that is unknown. */
+const bearers = {
+  bearerOf: (token: string) =>
+    token === 'unknown'
+      ? undefined
+      : ({ name: token, role: token === 'viewer' ? 'viewer' : 'admin', pools: '*' } as const)
+}
 
 /** Keeps the event loop from turning. */
 function block(ms: number): void {
@@ -40,6 +45,49 @@ t.test('the rate is of each token, where there are any', async t => {
   await until(async () => (await as('first')).status === 429)
   t.equal((await as('second')).status, 200)
   await until(async () => (await call('GET', '/problems/internal')).status === 429)
+})
+
+t.test('what is refused counts too: of a token, and of the address of whoever has none', async t => {
+  const { app, call } = await createService(t, { rateLimit: 1, bearers })
+  const as = (token: string, body?: string) =>
+    call('POST', 'keys', body, { authorization: `Bearer ${token}`, 'content-type': 'text/plain' })
+  const statuses = new Set<number>()
+  const beyond = async (ask: () => ReturnType<typeof as>) => {
+    for (;;) {
+      const answer = await ask()
+      statuses.add(answer.status)
+      if (answer.status === 429) return answer
+    }
+  }
+  const answer = await beyond(() => as('unknown'))
+  refused(t, answer, 'too-many-requests')
+  t.equal(answer.headers['retry-after'], '1')
+  t.equal(answer.headers['www-authenticate'], undefined)
+  refused(t, await beyond(() => call('POST', 'keys')), 'too-many-requests')
+  refused(t, await beyond(() => as('viewer')), 'too-many-requests')
+  t.strictSame([...statuses].sort(), [401, 403, 429])
+  const elsewhere = await app.inject({ url: '/v1/pools', remoteAddress: '192.0.2.1' })
+  t.equal(elsewhere.statusCode, 401, 'another address')
+})
+
+t.test('strangers use nothing up of what a token has, though they come from one address', async t => {
+  const { call } = await createService(t, { rateLimit: 1, bearers })
+  const asNew = (i: number) => call('GET', '/v1/pools', undefined, { authorization: `Bearer caller-${i}` })
+  let refusals = 0
+  for (let i = 0; refusals < 20; i++) {
+    if ((await call('GET', '/v1/pools')).status === 429) refusals++
+    t.equal((await asNew(i)).status, 200)
+  }
+})
+
+t.test('of IPv6 a network is one caller', async t => {
+  const { app } = await createService(t, { rateLimit: 1, bearers })
+  const from = async (remoteAddress: string) => (await app.inject({ url: '/v1/pools', remoteAddress })).statusCode
+  const addresses = Array.from({ length: 1000 }, (_, i) => `2001:db8:0:1::${i.toString(16)}`)
+  const statuses: number[] = []
+  for (const address of addresses) statuses.push(await from(address))
+  t.ok(statuses.includes(429), 'a thousand do not take a thousand seconds')
+  t.equal(await from('2001:db8:0:2::1'), 401)
 })
 
 t.test('without a rate nobody is refused', async t => {
