@@ -15,9 +15,12 @@ const SIX_BITS = new Uint8Array(128)
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 for (let value = 0; value < 64; value++) SIX_BITS[BASE64URL.charCodeAt(value)] = value
 
-/** 30 bits of an id, for a hash table. Ids are uniform, so these are. */
+/**
+ * 30 bits of an id, for a hash table. Ids are uniform, so these are. The first characters make the lowest bits, by which
+ * a GrowingMap chooses a shard: ids that come in their order, as at a start, meet one shard for a while, in the cache.
+ */
 export function idBits(id: string): number {
   let bits = 0
-  for (let i = 0; i < 5; i++) bits = (bits << 6) | (SIX_BITS[id.charCodeAt(i) & 127] as number)
+  for (let i = 0; i < 5; i++) bits |= (SIX_BITS[id.charCodeAt(i) & 127] as number) << (6 * i)
   return bits
 }

@@ -32,13 +32,22 @@ export function createKeySpace(shape: Shape, random: Random, isUsed: (key: strin
     : new VastSpace(shape, size, random, isUsed)
 }
 
-/** The index of a key, the first character the most significant digit, or NOWHERE for a key of another shape. */
-function indexOf(shape: Shape, key: string): number {
-  const { alphabet, length, prefix } = shape
+/** By code, the value of a character as a digit; -1 for one that is not of the alphabet. */
+function digitsOf({ alphabet }: Shape): Int8Array {
+  const digits = new Int8Array(128).fill(-1)
+  for (let digit = 0; digit < alphabet.length; digit++) digits[alphabet.charCodeAt(digit)] = digit
+  return digits
+}
+
+/**
+ * The index of a key, the first character the most significant digit, or NOWHERE for a key of another shape. Keys are
+ * ASCII.
+ */
+function indexOf({ alphabet, length, prefix }: Shape, digits: Int8Array, key: string): number {
   if (key.length !== prefix.length + length || !key.startsWith(prefix)) return NOWHERE
   let index = 0
   for (let i = prefix.length; i < key.length; i++) {
-    const digit = alphabet.indexOf(key[i] as string)
+    const digit = digits[key.charCodeAt(i)] as number
     if (digit === -1) return NOWHERE
     index = index * alphabet.length + digit
   }
@@ -56,6 +65,7 @@ function indexOf(shape: Shape, key: string): number {
 class ShuffledSpace implements KeySpace {
   readonly size: bigint
   readonly #shape: Shape
+  readonly #digits: Int8Array
   readonly #count: number
   readonly #random: Random
   readonly #indexAt = new GrowingMap<number, number>(mix)
@@ -65,6 +75,7 @@ class ShuffledSpace implements KeySpace {
   constructor(shape: Shape, count: number, random: Random) {
     this.size = BigInt(count)
     this.#shape = shape
+    this.#digits = digitsOf(shape)
     this.#count = count
     this.#remaining = count
     this.#random = random
@@ -82,7 +93,7 @@ class ShuffledSpace implements KeySpace {
   }
 
   placeOf(key: string): number {
-    return indexOf(this.#shape, key)
+    return indexOf(this.#shape, this.#digits, key)
   }
 
   take(place: number): void {
@@ -141,6 +152,7 @@ const MAX_DRAWS = 10
 class VastSpace implements KeySpace {
   readonly size: bigint
   readonly #shape: Shape
+  readonly #digits: Int8Array
   readonly #isUsed: (key: string) => boolean
   readonly #nanoid: () => string
   #used = 0
@@ -148,6 +160,7 @@ class VastSpace implements KeySpace {
   constructor(shape: Shape, size: bigint, random: Random, isUsed: (key: string) => boolean) {
     this.size = size
     this.#shape = shape
+    this.#digits = digitsOf(shape)
     this.#isUsed = isUsed
     this.#nanoid = customRandom(shape.alphabet, shape.length, count => random.bytes(count))
   }
@@ -167,7 +180,7 @@ class VastSpace implements KeySpace {
   }
 
   placeOf(key: string): number {
-    return indexOf(this.#shape, key) === NOWHERE ? NOWHERE : 0
+    return indexOf(this.#shape, this.#digits, key) === NOWHERE ? NOWHERE : 0
   }
 
   take(place: number): void {

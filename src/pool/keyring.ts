@@ -83,6 +83,11 @@ export class Keyring {
     return slot === undefined || slot < 0 ? undefined : slot
   }
 
+  /** Whether a key with this id lives or is retired. */
+  knows(id: string): boolean {
+    return this.#index.get(id) !== undefined
+  }
+
   isRetired(id: string): boolean {
     return this.retiredPlaceOf(id) !== undefined
   }
@@ -169,9 +174,9 @@ export class Keyring {
     this.#retired++
   }
 
-  /** The id of a retired key is forgotten: it may be generated or imported again. */
-  forgetRetired(id: string, place: number): void {
-    this.#space.giveBack(place)
+  /** The id of a key that is retired is forgotten: it may be generated or imported again. */
+  forgetRetired(id: string): void {
+    this.#space.giveBack(this.retiredPlaceOf(id) as number)
     this.#index.delete(id)
     this.#retired--
   }

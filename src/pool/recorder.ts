@@ -48,8 +48,9 @@ export function writeRecord(pool: PoolState, id: string, record: KeyRecord): voi
 
 /** Nothing is known of an id any more: neither a living key nor a retired one has it. */
 export function eraseRecord({ ring, deadlines }: PoolState, id: string): void {
+  // The common case at a start, with one look at the index.
+  if (!ring.knows(id)) return
   const slot = ring.find(id)
-  if (slot !== undefined) return deadlines.remove(slot, false)
-  const place = ring.retiredPlaceOf(id)
-  if (place !== undefined) ring.forgetRetired(id, place)
+  if (slot === undefined) ring.forgetRetired(id)
+  else deadlines.remove(slot, false)
 }
