@@ -22,7 +22,7 @@ export function registerBatch(app: App, engine: Engine): void {
       operationId: 'batch',
       summary: 'Many operations in one call',
       description:
-        'Applied in order, without another caller in between. Each result has the status and the body that the single call would have given. A malformed operation refuses the whole call, and nothing is applied.',
+        'Applied in order, without another caller in between. Each result has the status and the body that the single call would have given. A malformed operation, or one whose single call the token may not make, refuses the whole call, and nothing is applied.',
       tags: ['batch'],
       params: poolParams,
       headers: idempotencyHeader,

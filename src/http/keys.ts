@@ -93,7 +93,9 @@ export function registerKeys(app: App, engine: Engine): void {
       tags,
       params: keyParams,
       querystring: Type.Object({
-        reveal: Type.Optional(Type.Boolean({ description: 'Also show the key itself.', examples: [true] }))
+        reveal: Type.Optional(
+          Type.Boolean({ description: 'Also show the key itself. Needs the role `admin`.', examples: [true] })
+        )
       }),
       response: {
         200: answer(keyRef, 'The key; with its secret where that was asked for.', exampleLeasedKey),

@@ -24,6 +24,11 @@ export class Coverage {
       .filter(id => ![...(this.#met.get(id)?.keys() ?? [])].some(status => status < 300))
   }
 
+  /** The operations that were never answered with this status. */
+  without(status: number): string[] {
+    return this.#document.operations.map(({ id }) => id).filter(id => this.#met.get(id)?.has(status) !== true)
+  }
+
   toString(): string {
     const rows = [...this.#met].sort(([a], [b]) => (a < b ? -1 : 1))
     const width = Math.max(...rows.map(([id]) => id.length))

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { parse } from 'yaml'
+import { ROLES, type Role } from '../../src/access/bearer.ts'
 
 /** The words of JSON Schema that values are made from; the validator knows all. */
 export interface Schema {
@@ -44,6 +45,10 @@ export interface Operation {
   path: string
   parameters: Parameter[]
   body: { schema: Schema; required: boolean } | undefined
+  /** The least that may call it; undefined where everybody may. */
+  role: Role | undefined
+  /** Whether the token may come as `?token=`. */
+  tokenInQuery: boolean
   responses: Record<
     string,
     { content?: Record<string, Content>; headers?: Record<string, { required?: boolean; schema?: Schema }> }
@@ -51,12 +56,17 @@ export interface Operation {
 }
 
 interface OpenApi {
-  paths: Record<string, Record<string, Omit<Operation, 'id' | 'method' | 'path' | 'body'> & RawOperation>>
+  paths: Record<
+    string,
+    Record<string, Omit<Operation, 'id' | 'method' | 'path' | 'body' | 'role' | 'tokenInQuery'> & RawOperation>
+  >
 }
 interface RawOperation {
   operationId: string
   parameters?: Parameter[]
   requestBody?: { required?: boolean; content: Record<string, { schema: Schema }> }
+  description?: string
+  security: Record<string, []>[]
 }
 
 /**
@@ -74,7 +84,8 @@ export class ApiDocument {
     formats.default(this.#ajv)
     this.#ajv.addSchema(this.#document, 'api')
     this.operations = Object.entries(this.#document.paths).flatMap(([path, methods]) =>
-      Object.entries(methods).map(([method, { operationId, parameters = [], requestBody, responses }]) => {
+      Object.entries(methods).map(([method, raw]) => {
+        const { operationId, parameters = [], requestBody, responses, security } = raw
         const schema = Object.values(requestBody?.content ?? {})[0]?.schema
         const answers = Object.entries(responses).map(([status, response]) => {
           const { headers = {}, ...rest } = this.resolve(response)
@@ -87,6 +98,8 @@ export class ApiDocument {
           path,
           parameters: parameters.map(parameter => this.resolve(parameter)),
           body: schema && { schema, required: requestBody?.required === true },
+          role: roleOf(raw),
+          tokenInQuery: security.some(scheme => 'token' in scheme),
           responses: Object.fromEntries(answers) as Operation['responses']
         }
       })
@@ -123,4 +136,11 @@ export class ApiDocument {
     this.#validators.set(text, validate)
     return validate(value) ? undefined : this.#ajv.errorsText(validate.errors)
   }
+}
+
+/** In words, since roles are none of OpenAPI's. */
+function roleOf({ operationId, description = '', security }: RawOperation): Role | undefined {
+  const role = ROLES.find(role => description.endsWith(`Needs the role \`${role}\`.`))
+  if ((role === undefined) !== (security.length === 0)) throw new Error(`who may call ${operationId}?`)
+  return role
 }

@@ -24,7 +24,9 @@ export async function fuzz(
   { seed, runs, steps: count, shrink = false }: FuzzOptions
 ): Promise<{ failure: string | undefined; coverage: Coverage }> {
   const coverage = new Coverage(document)
-  const property = fc.asyncProperty(steps(document, count), async all => new Run(document, target, coverage).play(all))
+  const property = fc.asyncProperty(steps(document, count, target.callers), async all =>
+    new Run(document, target, coverage).play(all)
+  )
   const details = await fc.check(property, { seed, numRuns: runs, endOnFailure: !shrink })
   if (!details.failed) return { failure: undefined, coverage }
   const { errorInstance, counterexample, numRuns, numShrinks } = details

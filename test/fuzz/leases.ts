@@ -39,7 +39,7 @@ export class Leases {
 }
 
 /** All leases that are shown with their secrets: those that were just granted, or that a retry met again. */
-function grantsIn(value: unknown): Lease[] {
+export function grantsIn(value: unknown): Lease[] {
   if (typeof value !== 'object' || value === null) return []
   if ('keyId' in value && 'key' in value && 'fence' in value) return [value as unknown as Lease]
   return Object.values(value).flatMap(grantsIn)

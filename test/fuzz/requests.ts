@@ -1,4 +1,5 @@
 import fc, { type Arbitrary } from 'fast-check'
+import type { Caller } from './callers.ts'
 import type { ApiDocument, Operation } from './document.ts'
 import { hostileString, hostileText, HUSH, nearlyValid, type Value, valid } from './values.ts'
 
@@ -13,6 +14,9 @@ export interface Draft {
   query: readonly (readonly [string, Value])[]
   headers: Readonly<Record<string, Value>>
   body: { value: Value } | { text: string } | { bytes: number } | undefined
+  by: Caller
+  /** Whether its token, if any, is sent as `?token=`. */
+  tokenInQuery: boolean
 }
 
 export type Step = { requests: Draft[] } | { pass: number }
@@ -64,12 +68,13 @@ const HOSTILE_HEADERS: Record<string, string>[] = [
 const IDEMPOTENCY_KEYS = ['a', 'b', 'c', '~!']
 
 /** What happens to the service in one run: requests, one after the other or some at once, and time that passes. */
-export function steps(document: ApiDocument, count: number): Arbitrary<Step[]> {
+export function steps(document: ApiDocument, count: number, callers: readonly Caller[]): Arbitrary<Step[]> {
+  const by = fc.oneof(...callers.map(caller => ({ weight: caller.weight, arbitrary: fc.constant(caller) })))
   const drafts = fc.oneof(
     ...document.operations.map(operation => ({
       // Those that bring keys and leases, so that there is something to meet.
       weight: operation.method === 'POST' ? 3 : 1,
-      arbitrary: draft(document, operation)
+      arbitrary: draft(document, operation, by)
     }))
   )
   const step: Arbitrary<Step> = fc.oneof(
@@ -80,7 +85,7 @@ export function steps(document: ApiDocument, count: number): Arbitrary<Step[]> {
   return fc.array(step, { minLength: count, maxLength: count, size: 'max' })
 }
 
-function draft(document: ApiDocument, operation: Operation): Arbitrary<Draft> {
+function draft(document: ApiDocument, operation: Operation, by: Arbitrary<Caller>): Arbitrary<Draft> {
   const { id, method, path, parameters, body } = operation
   const named = (place: string) => parameters.filter(parameter => parameter.in === place)
   const params = fc.record(
@@ -135,7 +140,9 @@ function draft(document: ApiDocument, operation: Operation): Arbitrary<Draft> {
     params,
     query: fc.tuple(...queries).map(all => all.flat()),
     headers,
-    body: bodyOf(document, body)
+    body: bodyOf(document, body),
+    by,
+    tokenInQuery: fc.nat(3).map(nth => nth === 0)
   }) as Arbitrary<Draft>
 }
 

@@ -1,3 +1,4 @@
+import { type Caller, Gatekeeper } from './callers.ts'
 import type { Coverage } from './coverage.ts'
 import type { ApiDocument, Operation } from './document.ts'
 import { Harvest, NAMES_OF_SECRETS, toJson } from './harvest.ts'
@@ -20,6 +21,7 @@ export class Run {
   readonly #coverage: Coverage
   readonly #harvest = new Harvest()
   readonly #leases = new Leases()
+  readonly #gatekeeper: Gatekeeper
   /** All keys that the service was given or has shown. */
   readonly #secrets = new Set<string>()
 
@@ -27,6 +29,7 @@ export class Run {
     this.#document = document
     this.#target = target
     this.#coverage = coverage
+    this.#gatekeeper = new Gatekeeper(document.operations)
   }
 
   async play(steps: readonly Step[]): Promise<void> {
@@ -43,17 +46,22 @@ export class Run {
   async #call(requests: readonly Sent[]): Promise<Answer[]> {
     this.#target.takeVerbs()
     const results = await this.#target.send(requests)
-    this.#checkSafe(requests)
+    const verbs = [...this.#target.takeVerbs()]
+    this.#checkSafe(requests, verbs)
     const answers = results.map(({ answer, route }, i) => {
       const sent = requests[i] as Sent
       const operation = this.#operationAt(route, sent.method)
       this.#coverage.note(operation?.id, answer.status)
       // Before its keys are known, an answer is searched for those of others.
       const faults = faultsOf(this.#document, operation, sent, answer, this.#secrets)
+      if (operation !== undefined) faults.push(...this.#gatekeeper.faults(operation, sent, answer))
       if (faults.length > 0) fail(faults.join('; '), sent, answer)
       this.#learn(answer.json)
       return answer
     })
+    const isEachRefused = results.every(({ route }, i) => this.#isKeptOut(requests[i] as Sent, route))
+    if (isEachRefused && verbs.length > 0)
+      throw new Error(`${String(requests[0]?.url)} was refused after ${String(verbs)}`)
     if (this.#target.faults.length > 0) throw new Error(`the sweep met ${String(this.#target.faults[0])}`)
     for (const { earlier, wrong } of this.#leases.take(answers.map(({ json }) => json))) {
       if (wrong !== undefined) throw new Error(wrong)
@@ -64,16 +72,29 @@ export class Run {
   }
 
   /** What only reads changes nothing. The dialects are older than that, and let a GET lease a key. */
-  #checkSafe(requests: readonly Sent[]): void {
+  #checkSafe(requests: readonly Sent[], verbs: readonly string[]): void {
     if (!requests.every(({ method, url }) => ['GET', 'HEAD', 'OPTIONS'].includes(method) && !isOfDialect(url))) return
-    const changing = [...this.#target.takeVerbs()].find(verb => !READING.includes(verb))
+    const changing = verbs.find(verb => !READING.includes(verb))
     if (changing !== undefined)
       throw new Error(`${String(requests[0]?.url)} asks for ${changing}, though it only reads`)
   }
 
-  async #get(url: string): Promise<Answer> {
-    const [answer] = await this.#call([{ method: 'GET', url, headers: {}, body: undefined }])
+  /** Whether its caller may not make the call: then the engine is asked nothing. */
+  #isKeptOut(sent: Sent, route: string | undefined): boolean {
+    const operation = this.#operationAt(route, sent.method)
+    return operation !== undefined && this.#gatekeeper.refusal(operation, sent) !== undefined
+  }
+
+  /** In the name of somebody who may do everything. */
+  async #callAsAdmin(method: string, url: string, body?: object): Promise<Answer> {
+    const by = this.#target.callers[0] as Caller
+    const headers = { ...bearer(by), ...(body && { 'content-type': 'application/json' }) }
+    const [answer] = await this.#call([{ method, url, headers, body: body && JSON.stringify(body), by }])
     return answer as Answer
+  }
+
+  #get(url: string): Promise<Answer> {
+    return this.#callAsAdmin('GET', url)
   }
 
   #operationAt(route: string | undefined, method: string): Operation | undefined {
@@ -85,13 +106,15 @@ export class Run {
     )
   }
 
-  #write({ method, path, params, query, headers, body }: Draft): Sent {
+  #write(draft: Draft): Sent {
+    const { method, path, params, query, headers, body } = draft
     const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
       const param = params[name] as Draft['params'][string]
       return 'text' in param ? param.text : encode(textOf(this.#harvest.fill(param.value)))
     })
-    const asked = query.map(([name, value]) => `${name}=${encode(textOf(this.#harvest.fill(value)))}`).join('&')
-    const sent: Record<string, string> = {}
+    const asked = query.map(([name, value]) => `${name}=${encode(textOf(this.#harvest.fill(value)))}`)
+    const { by, sent, token } = this.#authenticate(draft)
+    if (token !== undefined) asked.push(`token=${token}`)
     let text: string | undefined
     if (body !== undefined) {
       sent['content-type'] = 'application/json'
@@ -105,7 +128,24 @@ export class Run {
       }
     }
     for (const [name, value] of Object.entries(headers)) sent[name] = String(value)
-    return { method, url: asked === '' ? filled : `${filled}?${asked}`, headers: sent, body: text }
+    const url = asked.length === 0 ? filled : `${filled}?${asked.join('&')}`
+    return { method, url, headers: sent, body: text, by }
+  }
+
+  /** Where the token stands: in a header, or in the query, where most operations do not look. */
+  #authenticate({ operation: id, path, headers, by, tokenInQuery }: Draft): {
+    by: Caller
+    sent: Record<string, string>
+    token?: string | undefined
+  } {
+    const { callers } = this.#target
+    // Another header takes the place of that of the token: of one that nobody knows.
+    if ('authorization' in headers) return { by: callers.find(({ role }) => role === undefined) ?? by, sent: {} }
+    const operation = this.#document.operations.find(operation => operation.id === id) as Operation
+    const isReadThere = operation.tokenInQuery && operation.path === path
+    if (tokenInQuery && isReadThere) return { by, sent: {}, token: by.token }
+    const isIgnored = tokenInQuery && by.role === undefined && !operation.tokenInQuery
+    return { by, sent: bearer(by), token: isIgnored ? callers[0]?.token : undefined }
   }
 
   #learn(json: unknown, isSecret: (text: string) => boolean = () => true): void {
@@ -156,14 +196,8 @@ export class Run {
     }
     for (let passed = 0; passed < 366; passed++) await this.#target.pass(86_400_000)
     for (const key of secrets) {
-      const sent = {
-        method: 'POST',
-        url: '/v1/pools/default/keys',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ keys: [{ key }] })
-      }
-      const [answer] = (await this.#call([sent])) as [Answer]
-      if ((answer.json as { code?: unknown }).code !== 'key-retired') fail('a retired key came back', sent, answer)
+      const { status, json } = await this.#callAsAdmin('POST', '/v1/pools/default/keys', { keys: [{ key }] })
+      if ((json as { code?: unknown }).code !== 'key-retired') throw new Error(`a retired key came back: ${status}`)
     }
   }
 
@@ -205,6 +239,10 @@ function fail(fault: string, sent: Sent, answer: Answer): never {
     `${fault}\n  ${sent.method} ${short(sent.url)} ${JSON.stringify(sent.headers)} ${short(sent.body)}\n  ` +
       `${answer.status} ${JSON.stringify(answer.headers)} ${short(answer.text)}`
   )
+}
+
+function bearer({ token }: Caller): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
 
 function textOf(value: Value): string {

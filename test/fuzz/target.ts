@@ -1,10 +1,12 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Bearer } from '../../src/access/bearer.ts'
 import { buildApp } from '../../src/app.ts'
 import type { Engine, PoolView } from '../../src/engine.ts'
 import { MemoryEngine } from '../../src/memory/engine.ts'
 import { granted, turns } from '../support/create-engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { seededRandom } from '../support/seeded-random.ts'
+import { ANYBODY, type Caller, tokensOf } from './callers.ts'
 import type { Answer, Sent } from './judge.ts'
 import { HUSH } from './values.ts'
 
@@ -13,6 +15,8 @@ export interface Sabotage {
   /** Stands between the routes and the engine. */
   engine?: (engine: Engine) => Engine
   request?: (request: FastifyRequest) => void
+  /** Gives a bearer what the file of tokens does not. */
+  bearer?: (bearer: Bearer) => Bearer
   /** Gives the body to send instead. */
   send?: (request: FastifyRequest, reply: FastifyReply, body: string) => string
 }
@@ -27,6 +31,8 @@ const STEP_MS = 5000
  * run has a new engine behind it.
  */
 export interface Target {
+  /** Who may send; the first may do everything. */
+  readonly callers: readonly Caller[]
   /** Begins anew, with the pools that the service itself makes. */
   reset(): Promise<void>
   /** None by default. From the next reset on. */
@@ -43,7 +49,8 @@ export interface Target {
   close(): Promise<void>
 }
 
-export async function openTarget(): Promise<Target> {
+/** By default without tokens. What is told to the audit trail is searched with the log. */
+export async function openTarget(callers = ANYBODY): Promise<Target> {
   const faults: unknown[] = []
   let clock = new ManualClock()
   let memory = createEngine()
@@ -65,20 +72,28 @@ export async function openTarget(): Promise<Target> {
     get: (_, name) => (Reflect.get(served, name) as (...args: unknown[]) => unknown).bind(served)
   })
   let log: string[] = []
+  const tell = (entry: object) => void log.push(`${JSON.stringify(entry)}\n`)
+  const tokens = tokensOf(callers)
+  const bearerOf = (token: string): Bearer | undefined => {
+    const bearer = tokens.bearerOf(token)
+    return bearer && (target.sabotage.bearer?.(bearer) ?? bearer)
+  }
   const { app } = await buildApp({
     engine,
+    bearers: callers === ANYBODY ? undefined : { bearerOf },
+    trail: { write: tell, sumUp: tell, fault: undefined },
     tokens: { alphabet: 'abcdefghij', length: 24 },
     logger: { level: 'trace', stream: { write: (line: string) => void log.push(line) } }
   })
   const routes = new WeakMap<object, string | undefined>()
-  app.addHook('onRequest', (request, reply, done) => {
-    routes.set(reply.raw, request.is404 ? undefined : request.routeOptions.url)
+  app.addHook('onRequest', (request, _reply, done) => {
     target.sabotage.request?.(request)
     done()
   })
-  app.addHook('onSend', async (request, reply, payload) =>
-    typeof payload === 'string' && target.sabotage.send ? target.sabotage.send(request, reply, payload) : payload
-  )
+  app.addHook('onSend', async (request, reply, payload) => {
+    routes.set(reply.raw, request.is404 ? undefined : request.routeOptions.url)
+    return typeof payload === 'string' && target.sabotage.send ? target.sabotage.send(request, reply, payload) : payload
+  })
   await app.ready()
   const pools: PoolView[] = await granted(memory.pools())
 
@@ -108,6 +123,7 @@ export async function openTarget(): Promise<Target> {
   }
 
   const target: Target = {
+    callers,
     sabotage: {},
     faults,
     async reset() {
