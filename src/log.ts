@@ -1,4 +1,4 @@
-/** Where an engine tells what it does to whoever runs it. */
+/** Where what has happened is told to whoever runs the service. */
 export interface Log {
   info(members: object, message: string): void
   warn(members: object, message: string): void

@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Access, type Log } from './access/access.ts'
+import { Access } from './access/access.ts'
 import type { Certificate } from './access/certificate.ts'
 import { buildApp, PRESSURE_LIMITS, type Service } from './app.ts'
 import { systemClock } from './clock.ts'
 import { type Config, readConfig } from './config.ts'
 import type { Engine } from './engine.ts'
+import type { Log } from './log.ts'
 import { openEngine } from './open-engine.ts'
 
 /** After a signal, how long answers that are under way may take. The promise is ten seconds in all. */
@@ -22,17 +23,15 @@ const FINAL_MS = 1000
 async function main(): Promise<void> {
   const config = readConfig(process.env)
   const clock = systemClock()
-  // Until there is a logger, nothing is read again that could be told of.
+  // Until there is a logger, nothing happens that could be told.
   const told: { log?: Log } = {}
-  const access = await Access.open(config.access, clock, {
-    info: text => told.log?.info(text),
-    error: text => told.log?.error(text)
-  })
-  const { engine, start, promise } = await openEngine(config, clock, {
-    info: (members, message) => service.app.log.info(members, message),
-    warn: (members, message) => service.app.log.warn(members, message),
-    error: (members, message) => service.app.log.error(members, message)
-  })
+  const log: Log = {
+    info: (members, message) => told.log?.info(members, message),
+    warn: (members, message) => told.log?.warn(members, message),
+    error: (members, message) => told.log?.error(members, message)
+  }
+  const access = await Access.open(config.access, clock, log)
+  const { engine, start, promise } = await openEngine(config, clock, log)
   const service = await buildApp({
     engine,
     logger: { level: config.logLevel },

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { type Certificate, type CertificateFiles, readCertificate } from './certificate.ts'
 import { TokenFile } from './token-file.ts'
@@ -10,11 +11,6 @@ export interface AccessConfig {
   /** Where the audit trail goes: the path of a file, or a descriptor. */
   audit?: string | number | undefined
   tls?: CertificateFiles | undefined
-}
-
-export interface Log {
-  info(text: string): void
-  error(text: string): void
 }
 
 /** What the service needs to know who calls, to tell who did what, and to be talked to in private. */
@@ -66,9 +62,9 @@ export class Access {
     if (tls === undefined) return
     try {
       serve(await readCertificate(tls))
-      this.#log.info('the certificate was read again; connections that are open go on with the last one')
+      this.#log.info({}, 'the certificate was read again; connections that are open go on with the last one')
     } catch (error) {
-      this.#log.error(linesOf('the certificate stays as it is, for the new one is wrong', error).join('\n'))
+      this.#log.error({}, linesOf('the certificate stays as it is, for the new one is wrong', error).join('\n'))
     }
   }
 
@@ -83,9 +79,10 @@ function openTokens(path: string, clock: Clock, log: Log): Promise<TokenFile> {
   return TokenFile.open({
     path,
     clock,
-    onReload: size => log.info(`the tokens were read again: ${size} are in force`),
+    onReload: size => log.info({}, `the tokens were read again: ${size} are in force`),
     onWrong: reason => {
       log.error(
+        {},
         linesOf(`the tokens stay as they are, for the new version of ${path} is wrong`, { message: reason }).join('\n')
       )
     }
@@ -96,7 +93,7 @@ function openTrail(destination: string | number, clock: Clock, log: Log): Promis
   return AuditTrail.open({
     destination,
     clock,
-    onFault: ({ message }) => log.error(`the audit trail can not be written: ${message}`)
+    onFault: ({ message }) => log.error({}, `the audit trail can not be written: ${message}`)
   })
 }
 

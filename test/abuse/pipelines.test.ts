@@ -49,6 +49,29 @@ t.test('a pipeline of thousands is answered in order, whole, while others are se
   )
 })
 
+t.test('who asks for the whole document again and again delays nobody', async t => {
+  const { app, listen, generate } = await createService(t)
+  const port = await listen()
+  await generate()
+  let written = 0
+  const { swagger } = app
+  Object.assign(app, { swagger: () => (written++, swagger()) })
+  let made = 0
+  app.server.on('request', ({ url }, response) => {
+    if (url === '/docs/json') response.once('finish', () => made++)
+  })
+  const COUNT = 20_000
+  const client = new RudeClient(t, port).write(http('GET /docs/json').repeat(COUNT))
+  // Reads as fast as it can, and keeps nothing: it would be gigabytes.
+  client.socket.resume()
+  await until(() => made > 0)
+  for (let i = 0; i < 30; i++) await othersAreServed(t, port)
+  t.ok(made < COUNT / 10, `${made} of ${COUNT} came before 90 answers to others`)
+  t.equal(written, 1, 'it is written once')
+  const before = made
+  await until(() => made > before)
+})
+
 t.test('answers that nobody reads are not made', async t => {
   const { app, listen, generate } = await createService(t)
   const port = await listen()

@@ -11,7 +11,8 @@ import { entryOf } from '../support/tokens.ts'
 async function openAccess(t: Test, config: AccessConfig) {
   const told: string[] = []
   const clock = new ManualClock()
-  const log = { info: (text: string) => told.push(text), error: (text: string) => told.push(text) }
+  const tell = (_members: object, text: string) => void told.push(text)
+  const log = { info: tell, warn: tell, error: tell }
   const access = await Access.open(config, clock, log)
   t.teardown(() => access.close())
   const served: Certificate[] = []
@@ -86,7 +87,8 @@ t.test('the start is refused with all that is wrong at once', async t => {
 t.test('what was opened is closed again where another is wrong', async t => {
   const files = makeFiles(t)
   const clock = new ManualClock()
-  const log = { info: () => undefined, error: () => undefined }
+  const nothing = () => undefined
+  const log = { info: nothing, warn: nothing, error: nothing }
   await t.rejects(Access.open({ ...files, tls: { cert: files.authFile, key: files.tls.key } }, clock, log))
   t.equal(clock.timers, 0)
 })
