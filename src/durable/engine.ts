@@ -14,6 +14,8 @@ import { type RowStore, ThreadedStore } from './threaded-store.ts'
 import { Writer } from './writer.ts'
 
 const PROGRESS_MS = 1000
+/** From when on it is told that the engine's time is ahead of the machine's, which is set back by a little now and then. */
+const AHEAD_MS = 1000
 
 export interface DurableEngineOptions {
   /** Must exist, and be this engine's alone. */
@@ -80,7 +82,14 @@ export class DurableEngine implements Engine {
       )
     }
     const from = Math.max(head.at, last.at)
-    const ahead = laterBy(wall, Math.max(0, from - wall.now()))
+    const aheadMs = Math.max(0, from - wall.now())
+    if (aheadMs > AHEAD_MS) {
+      log.warn(
+        { aheadMs },
+        `time goes on at ${new Date(from).toISOString()}, ahead of the machine's clock, which was that late once: no deadline is shorter for it; the README says what to do, under Engines`
+      )
+    }
+    const ahead = laterBy(wall, aheadMs)
     const to = ahead.now()
     // It stands still until all is read: no life ends while nobody can call.
     let isHeld = true

@@ -110,6 +110,14 @@ t.test('a life that had ended before the crash stays ended, crash after crash', 
   }
 })
 
+t.test("that the machine's clock is behind the engine's time is told at the start", async t => {
+  const { crash } = await createDurable(t)
+  const told = async (downMs: number) => (await crash(downMs)).told.filter(({ level }) => level === 'warn')
+  t.strictSame(await told(0), [])
+  t.strictSame(await told(-1000), [], 'clocks are set back by a little now and then')
+  t.match(await told(-1001), [{ message: /^time goes on at 2026-03-01T12:00:00.000Z, ahead of the machine's clock/ }])
+})
+
 t.test('the clock may be set back or forward across a restart', async t => {
   const { engine, clock, crash } = await createDurable(t)
   const [key] = await generate(engine, 1)
