@@ -5,12 +5,12 @@ import type { Log } from '../log.ts'
 import type { JournaledPool } from '../memory/engine-journal.ts'
 import { MemoryEngine } from '../memory/engine.ts'
 import type { Random } from '../pool/key-pool.ts'
-import { checkStore } from './check.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { Image } from './image.ts'
 import { ALIVE_FILE, FILE } from './layout.ts'
 import { Recovery } from './recovery.ts'
-import { type RowStore, ThreadedStore } from './threaded-store.ts'
+import type { Head, RowStore } from './row-store.ts'
+import { ThreadedStore } from './threaded-store.ts'
 import { Writer } from './writer.ts'
 
 const PROGRESS_MS = 1000
@@ -48,7 +48,7 @@ export class DurableEngine implements Engine {
   #running: Running | undefined
   #store: RowStore | undefined
   #heartbeat: Heartbeat | undefined
-  #recovery: { recovery: Recovery; of: number } | undefined
+  #recovery: Recovery | undefined
   #draining = false
   #closed: Promise<void> | undefined
   readonly #deletions = new Map<JournaledPool, Promise<'deleted' | Anytime>>()
@@ -63,14 +63,9 @@ export class DurableEngine implements Engine {
    */
   async start(): Promise<void> {
     const { directory, clock: wall, random, onFault, log } = this.#options
-    if (this.#options.store === undefined) await checkStore(directory)
     const store = (this.#store = this.#options.store ?? new ThreadedStore(directory))
-    const head = await store.open()
-    try {
-      if (await store.compact()) log.info({}, 'the data file was mostly empty and has been written anew')
-    } catch (error) {
-      log.warn({ err: error }, 'the data file is mostly empty, and could not be written anew')
-    }
+    const scan = await store.scan()
+    const { head } = scan
     const heartbeat = (this.#heartbeat = new Heartbeat(join(directory, ALIVE_FILE), error =>
       log.warn({ err: error }, 'the time can not be noted: after a crash, lives are credited more than the outage')
     ))
@@ -94,10 +89,7 @@ export class DurableEngine implements Engine {
     // It stands still until all is read: no life ends while nobody can call.
     let isHeld = true
     const clock: Clock = { ...ahead, now: () => (isHeld ? to : ahead.now()) }
-    const recovery = new Recovery(store, { from: head.count === 0 ? to : from, to })
-    this.#recovery = { recovery, of: head.count }
-    const stopTelling = this.#tellProgress()
-
+    const recovery = (this.#recovery = new Recovery(scan, { from: head.count === 0 ? to : from, to }))
     const writer = new Writer({
       store,
       clock,
@@ -117,18 +109,24 @@ export class DurableEngine implements Engine {
       ...(random ? { random } : {}),
       onFault,
       journal: writer,
-      saved: await recovery.readPools()
+      saved: recovery.saved
     })
-    const { image, transaction } = await recovery.restore(memory, () => {
-      isHeld = false
-      return clock.now()
-    })
-    stopTelling()
-    for (const incarnation of recovery.orphans) writer.purge(incarnation)
-    heartbeat.begin(clock, transaction)
-    writer.begin(image, transaction)
-    if (this.#draining) memory.drain()
-    this.#running = { memory, writer, image }
+    const stopTelling = this.#tellProgress()
+    try {
+      await recovery.restore(memory)
+      await this.#open(store, head)
+      const { image, transaction } = await recovery.settle(memory, store, () => {
+        isHeld = false
+        return clock.now()
+      })
+      for (const incarnation of recovery.orphans) writer.purge(incarnation)
+      heartbeat.begin(clock, transaction)
+      writer.begin(image, transaction)
+      if (this.#draining) memory.drain()
+      this.#running = { memory, writer, image }
+    } finally {
+      stopTelling()
+    }
     this.#recovery = undefined
     log.info({ rows: head.count, ms: clock.now() - to }, `recovered ${head.count} rows`)
   }
@@ -219,8 +217,8 @@ export class DurableEngine implements Engine {
 
   readiness(): string[] {
     if (this.#running === undefined) {
-      const { recovery, of = 0 } = this.#recovery ?? {}
-      return [`recovering: ${recovery?.rows ?? 0} of ${of} rows are read`]
+      const { rows, of } = this.#recovery?.progress ?? { rows: 0, of: 0 }
+      return [`recovering: ${rows} of ${of} rows are read`]
     }
     const { memory, writer } = this.#running
     const reasons = memory.readiness()
@@ -276,6 +274,18 @@ export class DurableEngine implements Engine {
       return 'deleted'
     } finally {
       image.ending(pool, false)
+    }
+  }
+
+  /** Opens what was scanned. */
+  async #open(store: RowStore, scanned: Head): Promise<void> {
+    const { directory, log } = this.#options
+    const { transaction } = await store.open()
+    if (transaction !== scanned.transaction) throw new Error(`${directory} is in use: somebody has written to it`)
+    try {
+      if (await store.compact()) log.info({}, 'the data file was mostly empty and has been written anew')
+    } catch (error) {
+      log.warn({ err: error }, 'the data file is mostly empty, and could not be written anew')
     }
   }
 

@@ -4,7 +4,8 @@ export interface Entry {
   value: Uint8Array | null
 }
 
-const HEADER = 6
+/** Before each row of a block: the length of its key in two bytes, that of its value in four. */
+export const HEADER = 6
 const NO_VALUE = 0xffffffff
 
 /** Rows in one block of bytes, which a thread hands to another without a copy. */
@@ -26,20 +27,40 @@ export function pack(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
+/** Walks the rows of a block without an object for each: at a start there are millions. */
+export class RowCursor {
+  readonly bytes: Buffer
+  readonly view: DataView
+  /** Where the present row's key begins; where its value does, which is where the key ends; and where that ends. */
+  key = 0
+  value = 0
+  end = 0
+  /** Whether the row has a value. */
+  hasValue = false
+
+  constructor(block: Uint8Array) {
+    this.bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
+    this.view = new DataView(block.buffer, block.byteOffset, block.byteLength)
+  }
+
+  /** Goes to the next row, or returns false. */
+  next(): boolean {
+    const at = this.end
+    if (at >= this.bytes.length) return false
+    const length = this.view.getUint32(at + 2)
+    this.hasValue = length !== NO_VALUE
+    this.key = at + HEADER
+    this.value = this.key + this.view.getUint16(at)
+    this.end = this.value + (this.hasValue ? length : 0)
+    return true
+  }
+}
+
 /** The rows of a block, as views of it. */
-export function* unpack(bytes: Uint8Array): Generator<Entry> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = 0
-  while (at < bytes.length) {
-    const keyLength = view.getUint16(at)
-    const valueLength = view.getUint32(at + 2)
-    const key = bytes.subarray(at + HEADER, at + HEADER + keyLength)
-    at += HEADER + keyLength
-    if (valueLength === NO_VALUE) {
-      yield { key, value: null }
-      continue
-    }
-    yield { key, value: bytes.subarray(at, at + valueLength) }
-    at += valueLength
+export function* unpack(block: Uint8Array): Generator<Entry> {
+  const row = new RowCursor(block)
+  while (row.next()) {
+    const value = row.hasValue ? block.subarray(row.value, row.end) : null
+    yield { key: block.subarray(row.key, row.value), value }
   }
 }

@@ -5,7 +5,7 @@ import type { Changes } from './changes.ts'
 import type { Entry } from './entries.ts'
 import { enginePlace, keyPlace, poolPlace, resultPlace } from './layout.ts'
 import { decodeRecord, encodeRecord } from './record-codec.ts'
-import type { RowStore } from './threaded-store.ts'
+import type { RowStore } from './row-store.ts'
 
 /**
  * How far the fence and the serial in a pool's row are ahead of the pool's own: so that its row is written once in so many

@@ -25,10 +25,8 @@ const RESULT = 'r'.charCodeAt(0)
 
 const PREFIX = 5
 
-/** Before all rows of a kind; none is such itself. */
-export const KEYS: Uint8Array = Uint8Array.of(KEY)
+/** How the keys of pools' rows begin. */
 export const POOLS: Uint8Array = Uint8Array.of(POOL)
-export const RESULTS: Uint8Array = Uint8Array.of(RESULT)
 
 export type Place =
   | { kind: 'engine' }
@@ -39,17 +37,17 @@ export type Place =
 export const enginePlace: Uint8Array = Uint8Array.of(ENGINE)
 export const trialPlace: Uint8Array = Uint8Array.of('t'.charCodeAt(0))
 
-export function poolPlace(incarnation: number): Uint8Array {
+export function poolPlace(incarnation: number): Buffer {
   return prefix(POOL, incarnation, 0)
 }
 
-export function keyPlace(incarnation: number, id: string): Uint8Array {
+export function keyPlace(incarnation: number, id: string): Buffer {
   const place = prefix(KEY, incarnation, id.length)
-  place.latin1Write(id, PREFIX)
+  place.write(id, PREFIX, 'latin1')
   return place
 }
 
-export function resultPlace(incarnation: number, call: string, scope: string): Uint8Array {
+export function resultPlace(incarnation: number, call: string, scope: string): Buffer {
   const hashed = hash('sha256', `${call} ${scope}`, 'buffer').subarray(0, 16)
   const place = prefix(RESULT, incarnation, hashed.length)
   place.set(hashed, PREFIX)
@@ -61,24 +59,20 @@ export function prefixesOf(incarnation: number): Uint8Array[] {
   return [prefix(KEY, incarnation, 0), prefix(RESULT, incarnation, 0)]
 }
 
-/** What a row is of; undefined for a key that is none of this layout. */
-export function placeOf(key: Uint8Array): Place | undefined {
-  const bytes = Buffer.from(key.buffer, key.byteOffset, key.length)
-  if (bytes[0] === ENGINE && bytes.length === 1) return { kind: 'engine' }
-  if (bytes.length < PREFIX) return undefined
-  const incarnation = bytes.readUInt32BE(1)
-  if (bytes[0] === POOL) return { kind: 'pool', incarnation }
-  if (bytes[0] === KEY) return { kind: 'key', incarnation, id: bytes.toString('latin1', PREFIX) }
-  return bytes[0] === RESULT ? { kind: 'result', incarnation } : undefined
+/** What a row is of by its key, which stands in a block of bytes; undefined for one that is none of this layout. */
+export function placeOf(bytes: Buffer, from = 0, to = bytes.length): Place | undefined {
+  const letter = bytes[from]
+  if (letter === ENGINE && to - from === 1) return { kind: 'engine' }
+  if (to - from < PREFIX) return undefined
+  const incarnation = bytes.readUInt32BE(from + 1)
+  if (letter === KEY) return { kind: 'key', incarnation, id: bytes.toString('latin1', from + PREFIX, to) }
+  if (letter === POOL) return { kind: 'pool', incarnation }
+  return letter === RESULT ? { kind: 'result', incarnation } : undefined
 }
 
-function prefix(
-  letter: number,
-  incarnation: number,
-  more: number
-): Buffer & { latin1Write(text: string, at: number): number } {
+function prefix(letter: number, incarnation: number, more: number): Buffer {
   const place = Buffer.alloc(PREFIX + more)
   place[0] = letter
   place.writeUInt32BE(incarnation, 1)
-  return place as never
+  return place
 }

@@ -1,5 +1,4 @@
-import type { KeyRecord, RetiredRecord } from '../pool/key-record.ts'
-import { KEY_STATES } from '../pool/key-record.ts'
+import { KEY_STATES, type KeyRecord, type RetiredRecord } from '../pool/key-record.ts'
 
 /*
  * HOW A KEY IS WRITTEN
@@ -21,7 +20,7 @@ const FIXED_BYTES = 2
 const DOUBLE = 8
 const LENGTH = 2
 
-/** A key's row. `credit` is how far deadlines of its pool have been moved: see Credit. */
+/** A key's row. `credit` is how far deadlines of its pool have been moved: see Image. */
 export function encodeRecord(record: KeyRecord | RetiredRecord, credit: number): Uint8Array {
   if ('place' in record) {
     const bytes = Buffer.allocUnsafe(RETIRED_BYTES)
@@ -62,47 +61,68 @@ export function encodeRecord(record: KeyRecord | RetiredRecord, credit: number):
 
 /** What a key's row says. Throws for one that this version does not know. */
 export function decodeRecord(row: Uint8Array, credit: number): KeyRecord | RetiredRecord {
-  const bytes = Buffer.from(row.buffer, row.byteOffset, row.length)
-  const flags = bytes[0] ?? 0
-  if (flags === RETIRED) return { place: bytes.readDoubleLE(1) }
-  const state = KEY_STATES[bytes[1] ?? KEY_STATES.length]
-  if (state === undefined) throw new Error('a key is written in a way that this version does not know')
-  let at = FIXED_BYTES
-  const number = (flag = 0, absent = 0): number => {
-    if (flag !== 0 && !(flags & flag)) return absent
-    at += DOUBLE
-    return bytes.readDoubleLE(at - DOUBLE)
+  return new RecordReader(row).read(0, credit)
+}
+
+/** Reads keys' rows out of a block of bytes, without a view of each: at a start there are millions. */
+export class RecordReader {
+  readonly #bytes: Buffer
+  readonly #view: DataView
+  #at = 0
+
+  constructor(block: Uint8Array) {
+    this.#bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
+    this.#view = new DataView(block.buffer, block.byteOffset, block.byteLength)
   }
-  const text = (): string => {
-    const length = bytes.readUInt16LE(at)
-    at += LENGTH + length
-    return bytes.toString('utf8', at - length, at)
+
+  /** The row that begins at a place. Throws for one that this version does not know. */
+  read(at: number, credit: number): KeyRecord | RetiredRecord {
+    const flags = this.#view.getUint8(at)
+    this.#at = at + 1
+    if (flags === RETIRED) return { place: this.#number() }
+    this.#at = at + FIXED_BYTES
+    const state = KEY_STATES[this.#view.getUint8(at + 1)]
+    if (state === undefined) throw new Error('a key is written in a way that this version does not know')
+    // In the order in which they are written.
+    const serial = this.#number()
+    const createdAt = this.#number()
+    const activatedAt = flags & ACTIVATED ? this.#number() : 0
+    const keepAliveBy = flags & AGES ? this.#number() + credit : Infinity
+    const isServed = (flags & SERVED) !== 0
+    const until = isServed ? this.#number() : 0
+    const acquiredAt = isServed ? this.#number() : 0
+    const fence = isServed ? this.#number() : 0
+    const holdMs = isServed ? this.#number() : 0
+    const key = this.#text('latin1')
+    const holder = flags & HELD ? this.#text('utf8') : undefined
+    const owner = flags & OWNED ? this.#text('utf8') : undefined
+    const metadata = flags & DESCRIBED ? (JSON.parse(this.#text('utf8')) as KeyRecord['metadata']) : undefined
+    return {
+      key,
+      serial,
+      createdAt,
+      activatedAt,
+      keepAliveBy,
+      state,
+      until,
+      acquiredAt,
+      fence,
+      holdMs,
+      holder,
+      owner,
+      metadata
+    }
   }
-  const serial = number()
-  const createdAt = number()
-  const activatedAt = number(ACTIVATED)
-  const keepAliveBy = number(AGES, Infinity) + credit
-  const until = number(SERVED)
-  const acquiredAt = number(SERVED)
-  const fence = number(SERVED)
-  const holdMs = number(SERVED)
-  const key = text()
-  const holder = flags & HELD ? text() : undefined
-  const owner = flags & OWNED ? text() : undefined
-  const metadata = flags & DESCRIBED ? (JSON.parse(text()) as KeyRecord['metadata']) : undefined
-  return {
-    key,
-    serial,
-    createdAt,
-    activatedAt,
-    keepAliveBy,
-    state,
-    until,
-    acquiredAt,
-    fence,
-    holdMs,
-    holder,
-    owner,
-    metadata
+
+  #number(): number {
+    this.#at += DOUBLE
+    return this.#view.getFloat64(this.#at - DOUBLE, true)
+  }
+
+  /** A key is ASCII, for which latin1 is the faster. */
+  #text(encoding: 'latin1' | 'utf8'): string {
+    const start = this.#at + LENGTH
+    this.#at = start + this.#view.getUint16(this.#at, true)
+    return this.#bytes.toString(encoding, start, this.#at)
   }
 }

@@ -1,11 +1,13 @@
-import type { SavedPool } from '../memory/engine-journal.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { SavedEngine } from '../memory/engine-journal.ts'
 import type { MemoryEngine } from '../memory/engine.ts'
 import type { MemoryPool } from '../memory/memory-pool.ts'
-import { type Entry, unpack } from './entries.ts'
+import type { KeyRecord, RetiredRecord } from '../pool/key-record.ts'
+import { RowCursor } from './entries.ts'
 import { type EngineRow, Image, parse, type PoolRow, type ResultRow } from './image.ts'
-import { enginePlace, KEYS, placeOf, POOLS, RESULTS } from './layout.ts'
-import { decodeRecord } from './record-codec.ts'
-import type { RowStore } from './threaded-store.ts'
+import { placeOf } from './layout.ts'
+import { RecordReader } from './record-codec.ts'
+import type { RowStore, Scan } from './row-store.ts'
 
 /** What an outage adds to each life besides its own length, at most: the time that owners need to call again. */
 const GRACE_MS = 60_000
@@ -20,6 +22,13 @@ export interface Outage {
   to: number
 }
 
+/** A pool that is being restored, with its row, and the credit that it has now. */
+interface Found {
+  pool: MemoryPool
+  row: PoolRow
+  credit: number
+}
+
 /**
  * HOW AN ENGINE COMES BACK
  *
@@ -30,22 +39,29 @@ export interface Outage {
  * pools and the new time. A crash in between repeats all of it.
  */
 export class Recovery {
-  readonly #store: RowStore
+  readonly #scan: Scan
   readonly #outage: Outage
+  readonly #saved: { engine: EngineRow; pools: PoolRow[] } = { engine: { fence: 0, incarnation: 0 }, pools: [] }
+  readonly #pools = new Map<number, Found>()
   readonly #dead: { pool: MemoryPool; id: string }[] = []
   readonly #orphans = new Set<number>()
-  readonly #pools = new Map<number, { pool: MemoryPool; row: PoolRow; credit: number }>()
-  #saved: { engine: EngineRow; pools: PoolRow[] } = { engine: { fence: 0, incarnation: 0 }, pools: [] }
   #rows = 0
 
-  constructor(store: RowStore, outage: Outage) {
-    this.#store = store
+  constructor(scan: Scan, outage: Outage) {
+    this.#scan = scan
     this.#outage = outage
+    for (const row = new RowCursor(scan.pools); row.next();) {
+      // A store without anything has no row of the engine.
+      if (!row.hasValue) continue
+      const value = parse(row.bytes.subarray(row.value, row.end))
+      if (placeOf(row.bytes, row.key, row.value)?.kind === 'engine') this.#saved.engine = value as EngineRow
+      else this.#saved.pools.push(value as PoolRow)
+    }
   }
 
-  /** How many rows have been read. */
-  get rows(): number {
-    return this.#rows
+  /** How many rows there are, and how many have been read. */
+  get progress(): { rows: number; of: number } {
+    return { rows: this.#rows, of: this.#scan.head.count }
   }
 
   /** Pools that are gone, of which rows are left. */
@@ -54,31 +70,38 @@ export class Recovery {
   }
 
   /** What a MemoryEngine is made with. */
-  async readPools(): Promise<EngineRow & { pools: SavedPool[] }> {
-    const [engine] = await this.#store.read([enginePlace])
-    if (engine?.value) this.#saved.engine = parse(engine.value) as EngineRow
-    await this.#each(POOLS, ({ value }) => void (value && this.#saved.pools.push(parse(value) as PoolRow)))
+  get saved(): SavedEngine {
     return { ...this.#saved.engine, pools: this.#saved.pools }
   }
 
-  /**
-   * Puts keys and results into an engine that was made so, writes what the outage changes, and wakes its pools. `goOn` lets
-   * the engine's time, which has stood still at the end of the outage, go on, and returns the present instant: until then
-   * the outage has lasted. The number is that of the last transaction.
-   */
-  async restore(memory: MemoryEngine, goOn: () => number): Promise<{ image: Image; transaction: number }> {
-    const credits = new Map<number, number>()
+  /** Puts keys and results into an engine that was made so. Rejected where not all that was written is there. */
+  async restore(memory: MemoryEngine): Promise<void> {
+    const { from, to } = this.#outage
     for (const row of this.#saved.pools) {
-      const { from, to } = this.#outage
       const credit = row.credit + to - from + Math.min(row.policy.keepAliveMs ?? GRACE_MS, GRACE_MS)
       const pool = memory.find(row.name)
       if (pool !== undefined) this.#pools.set(row.incarnation, { pool, row, credit })
-      credits.set(row.incarnation, credit)
     }
-    await this.#each(KEYS, entry => this.#restoreKey(entry))
-    await this.#each(RESULTS, entry => this.#restoreResult(entry))
+    for await (const block of this.#scan.blocks) {
+      this.#restoreBlock(block)
+      // However many blocks have come, others are served in between.
+      await turn()
+    }
+  }
+
+  /**
+   * Writes what the outage changes to the store, which was opened meanwhile, and wakes the engine's pools. `goOn` lets the
+   * engine's time, which has stood still at the end of the outage, go on, and returns the present instant: until then the
+   * outage has lasted. The number is that of the last transaction.
+   */
+  async settle(
+    memory: MemoryEngine,
+    store: RowStore,
+    goOn: () => number
+  ): Promise<{ image: Image; transaction: number }> {
+    const credits = new Map([...this.#pools].map(([incarnation, { credit }]) => [incarnation, credit]))
     const image = new Image(memory, credits)
-    await this.#retireDead(image)
+    await this.#retireDead(image, store)
     const now = goOn()
     for (const [incarnation, { pool, credit }] of this.#pools) {
       pool.postponeLives(now - this.#outage.to)
@@ -86,66 +109,44 @@ export class Recovery {
     }
     // Also of those that the engine has made by itself: a pool without a row is one that was never made.
     const pools = [...memory.handles()].map(pool => image.poolEntry(pool))
-    const transaction = await this.#store.commit([image.engineEntry(), ...pools], now)
+    const transaction = await store.commit([image.engineEntry(), ...pools], now)
     for (const { pool } of this.#pools.values()) pool.resume()
     return { image, transaction }
   }
 
-  #restoreKey({ key, value }: Entry): void {
-    const place = placeOf(key)
-    if (place?.kind !== 'key' || value === null) return
-    const found = this.#pools.get(place.incarnation)
-    if (found === undefined) {
-      this.#orphans.add(place.incarnation)
-      return
+  #restoreBlock(block: Uint8Array): void {
+    const row = new RowCursor(block)
+    const records = new RecordReader(block)
+    while (row.next()) {
+      this.#rows++
+      const place = placeOf(row.bytes, row.key, row.value)
+      if (place?.kind !== 'key' && place?.kind !== 'result') continue
+      const found = this.#pools.get(place.incarnation)
+      if (found === undefined) {
+        this.#orphans.add(place.incarnation)
+      } else if (place.kind === 'key') {
+        this.#restoreKey(found, place.id, records.read(row.value, found.row.credit))
+      } else {
+        const { call, scope, saved } = parse(row.bytes.subarray(row.value, row.end)) as ResultRow
+        found.pool.restoreResult(call, scope, saved)
+      }
     }
-    const { pool, row, credit } = found
-    const record = decodeRecord(value, row.credit)
+  }
+
+  #restoreKey({ pool, row, credit }: Found, id: string, record: KeyRecord | RetiredRecord): void {
     if (!('place' in record)) {
-      if (record.keepAliveBy <= this.#outage.from) this.#dead.push({ pool, id: place.id })
+      if (record.keepAliveBy <= this.#outage.from) this.#dead.push({ pool, id })
       else record.keepAliveBy += credit - row.credit
     }
-    pool.restore(place.id, record)
+    pool.restore(id, record)
   }
 
-  #restoreResult({ key, value }: Entry): void {
-    const place = placeOf(key)
-    if (place?.kind !== 'result' || value === null) return
-    const found = this.#pools.get(place.incarnation)
-    if (found === undefined) {
-      this.#orphans.add(place.incarnation)
-      return
-    }
-    const { call, scope, saved } = parse(value) as ResultRow
-    found.pool.restoreResult(call, scope, saved)
-  }
-
-  async #retireDead(image: Image): Promise<void> {
+  async #retireDead(image: Image, store: RowStore): Promise<void> {
     // Their deadlines have passed: the sweep retires them.
-    for (const { pool } of this.#pools.values()) {
-      while (pool.sweep(SWEPT_AT_ONCE)) await new Promise(resolve => setImmediate(resolve))
-    }
+    for (const { pool } of this.#pools.values()) while (pool.sweep(SWEPT_AT_ONCE)) await turn()
     for (let i = 0; i < this.#dead.length; i += ROWS_AT_ONCE) {
       const rows = this.#dead.slice(i, i + ROWS_AT_ONCE).map(({ pool, id }) => image.keyEntry(pool, id))
-      await this.#store.commit(rows, this.#outage.from)
-    }
-  }
-
-  /** All rows of a kind, read ahead by a block. */
-  async #each(kind: Uint8Array, visit: (entry: Entry) => void): Promise<void> {
-    let next = this.#store.block(kind)
-    for (;;) {
-      const block = await next
-      if (block === undefined || block.last[0] !== kind[0]) next = Promise.resolve(undefined)
-      else next = this.#store.block(block.last)
-      // Whatever becomes of it is told by the one that waits for it.
-      next.catch(() => undefined)
-      for (const entry of block === undefined ? [] : unpack(block.rows)) {
-        if (entry.key[0] !== kind[0]) return
-        this.#rows++
-        visit(entry)
-      }
-      if (block === undefined) return
+      await store.commit(rows, this.#outage.from)
     }
   }
 }

@@ -20,8 +20,6 @@ async function answer(call: Call): Promise<Reply['value']> {
       return store.purge(call.prefix, call.limit)
     case 'read':
       return store.read(call.keys)
-    case 'block':
-      return store.block(call.after)
     case 'compact':
       return store.compact()
     case 'reopen':

@@ -4,8 +4,9 @@ import { pid } from 'node:process'
 import { crc32 } from 'node:zlib'
 import { open, type RootDatabase } from 'lmdb'
 import { type Entry, pack, unpack } from './entries.ts'
-import { FILE } from './layout.ts'
-import type { Head } from './threaded-store.ts'
+import { enginePlace, FILE, POOLS } from './layout.ts'
+import { Packer } from './packer.ts'
+import type { Head } from './row-store.ts'
 
 /** What the rows are written as. Another number is refused: see DamagedStore. */
 const FORMAT = 1
@@ -19,8 +20,7 @@ const COMPACTED_FROM_BYTES = 16 * 2 ** 20
 const HEAD = Uint8Array.of(0)
 const CHECKSUM = 4
 const SUM_MODULUS = 2 ** 48
-/** How many rows a block of a scan has. */
-const ROWS_PER_BLOCK = 4096
+const ALTERED = 'a row is not what was written'
 
 /** The data is not what was written. */
 export class DamagedStore extends Error {}
@@ -81,35 +81,31 @@ export class Store {
     return keys.map(key => ({ key, value: this.#get(key) }))
   }
 
-  /** The rows after a key, in order, packed, with the key of the last; undefined at the end. Throws DamagedStore. */
-  block(after?: Uint8Array): { rows: Uint8Array<ArrayBuffer>; last: Uint8Array } | undefined {
-    const start = asBuffer(after ?? HEAD)
-    const entries: Entry[] = []
-    for (const { key, value } of this.#database.getRange({ start, exclusiveStart: true, limit: ROWS_PER_BLOCK })) {
-      entries.push({ key, value: this.#verified(key, value) })
-    }
-    const last = entries.at(-1)
-    return last && { rows: pack(entries), last: last.key }
+  /** What there is, to be read from end to end. */
+  scan(): { head: Readonly<Head>; pools: Uint8Array; blocks: Generator<Buffer> } {
+    const pools = this.#database.getKeys({ start: asBuffer(POOLS), end: after(POOLS) })
+    return { head: this.#head, pools: pack(this.read([enginePlace, ...pools])), blocks: this.#blocks() }
   }
 
-  /** Reads everything, a block at each step, and compares it with the head at the last. Throws DamagedStore. */
-  *check(): Generator<void> {
+  /**
+   * All rows in order, in blocks that are good until the next. Throws DamagedStore, at the latest when all have been
+   * given: they are the ones that were written, all of them, only if it has not.
+   */
+  *#blocks(): Generator<Buffer> {
     let count = 0
     let sum = 0
-    for (let start = asBuffer(HEAD), left = true; left;) {
-      const rows = this.#database.getRange({ start, exclusiveStart: true, limit: ROWS_PER_BLOCK })
-      left = false
-      for (const { key, value } of rows) {
-        this.#verified(key, value)
-        count++
-        sum = (sum + value.readUInt32LE(0)) % SUM_MODULUS
-        start = key
-        left = true
-      }
-      yield
+    const packer = new Packer()
+    for (const { key, value } of this.#database.getRange({ start: asBuffer(HEAD), exclusiveStart: true })) {
+      if (value.length < CHECKSUM) this.#fail(ALTERED)
+      const checksum = value.readUInt32LE(0)
+      if (packer.add(key, value, CHECKSUM) !== checksum) this.#fail(ALTERED)
+      count++
+      sum = (sum + checksum) % SUM_MODULUS
+      if (packer.isFull) yield packer.take()
     }
+    yield packer.take()
     if (count !== this.#head.count || sum !== this.#head.sum) {
-      throw this.#damaged(`it has ${count} of ${this.#head.count} rows, or others than were written`)
+      this.#fail(`it has ${count} of ${this.#head.count} rows, or others than were written`)
     }
   }
 
@@ -186,7 +182,7 @@ export class Store {
   #verified(key: Uint8Array, value: Buffer): Uint8Array {
     const payload = value.subarray(CHECKSUM)
     if (value.length < CHECKSUM || value.readUInt32LE(0) !== checksumOf(key, payload)) {
-      throw this.#damaged('a row is not what was written')
+      this.#fail(ALTERED)
     }
     return payload
   }

@@ -1,43 +1,13 @@
 import { Worker } from 'node:worker_threads'
 import { type Entry, pack } from './entries.ts'
-
-/** What a store knows of itself. */
-export interface Head {
-  /** How many rows there are. */
-  count: number
-  /** The sum of their checksums: a row that is lost, or comes back, is noticed. */
-  sum: number
-  /** How many transactions there have been. */
-  transaction: number
-  /** The engine's time at the last of them; 0 where there was none. */
-  at: number
-}
-
-/** Rows on a disk, as the engine uses them. A promise is rejected where the disk fails; nothing has changed then. */
-export interface RowStore {
-  /** Opens what there is, or makes it. */
-  open(): Promise<Head>
-  /** Writes rows, all or none, with the engine's time. Resolved with the transaction's number when they are on disk. */
-  commit(entries: readonly Entry[], at: number): Promise<number>
-  /** Removes rows whose keys begin with a prefix, up to `limit`; tells whether more are left, and the last transaction. */
-  purge(prefix: Uint8Array, limit: number): Promise<{ left: boolean; transaction: number }>
-  /** The rows of these keys, in order. */
-  read(keys: readonly Uint8Array[]): Promise<Entry[]>
-  /** Some rows after a key, in order, packed, and the key of the last of them; undefined at the end. */
-  block(after?: Uint8Array): Promise<{ rows: Uint8Array; last: Uint8Array } | undefined>
-  /** Gives space back that nothing is written in, where that is much. Tells whether it did. */
-  compact(): Promise<boolean>
-  /** After a failure: forgets what was not written. */
-  reopen(): Promise<Head>
-  close(): Promise<void>
-}
+import type { Head, RowStore, Scan } from './row-store.ts'
+import { StoreScan } from './scan.ts'
 
 export type Call = { number: number } & (
   | { verb: 'open' | 'compact' | 'reopen' | 'close' }
   | { verb: 'commit'; rows: Uint8Array; at: number }
   | { verb: 'purge'; prefix: Uint8Array; limit: number }
   | { verb: 'read'; keys: readonly Uint8Array[] }
-  | { verb: 'block'; after: Uint8Array | undefined }
 )
 
 export interface Reply {
@@ -64,13 +34,16 @@ const ENTRY = new URL(import.meta.url.replace(/threaded-store(\.[jt]s)$/, 'store
 
 /** A Store in a thread of its own, so that nobody waits for the disk but those whose changes it writes. */
 export class ThreadedStore implements RowStore {
+  readonly #directory: string
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #calls = 0
   #ended: Error | undefined
+  #scan: StoreScan | undefined
 
   /** `entry` is the file that the thread runs. */
   constructor(directory: string, entry = ENTRY) {
+    this.#directory = directory
     this.#worker = new Worker(entry, { workerData: directory })
     this.#worker.on('message', ({ call, value, error }: Reply) => {
       const waiting = this.#waiting.get(call)
@@ -80,6 +53,11 @@ export class ThreadedStore implements RowStore {
     })
     this.#worker.on('error', error => this.#end(error))
     this.#worker.on('exit', () => this.#end(new Error("the store's thread has ended")))
+  }
+
+  async scan(): Promise<Scan> {
+    this.#scan = new StoreScan(this.#directory)
+    return this.#scan.read()
   }
 
   open(): Promise<Head> {
@@ -99,10 +77,6 @@ export class ThreadedStore implements RowStore {
     return this.#call({ verb: 'read', keys })
   }
 
-  block(after?: Uint8Array): Promise<{ rows: Uint8Array; last: Uint8Array } | undefined> {
-    return this.#call({ verb: 'block', after })
-  }
-
   compact(): Promise<boolean> {
     return this.#call({ verb: 'compact' })
   }
@@ -112,6 +86,7 @@ export class ThreadedStore implements RowStore {
   }
 
   async close(): Promise<void> {
+    await this.#scan?.close()
     if (this.#ended === undefined) await this.#call({ verb: 'close' })
     await this.#worker.terminate()
   }

@@ -4,7 +4,7 @@ import { Changes } from './changes.ts'
 import type { Entry } from './entries.ts'
 import type { Image } from './image.ts'
 import { prefixesOf, trialPlace } from './layout.ts'
-import type { RowStore } from './threaded-store.ts'
+import type { RowStore } from './row-store.ts'
 
 /** How many keys that aged, and results that ended, a group takes along at most. */
 const LATER_PER_GROUP = 200

@@ -1,6 +1,7 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { RowCursor } from '../../src/durable/entries.ts'
 import type { Engine } from '../../src/engine.ts'
 import { createDirectory, createDurable, FaultyStore } from '../support/create-durable.ts'
 import { generate, granted, refusalOf } from '../support/create-engine.ts'
@@ -157,10 +158,10 @@ t.test('the time that recovery takes is a part of the outage', async t => {
   const [key] = await generate(first.engine, 1)
   const slow = (clock: ManualClock): FaultyStore => {
     const store = new FaultyStore(first.directory)
-    const { block } = store
-    store.block = async after => {
+    const { open } = store
+    store.open = async () => {
       clock.stall(60_000)
-      return block.call(store, after)
+      return open.call(store)
     }
     return store
   }
@@ -171,6 +172,54 @@ t.test('the time that recovery takes is a part of the outage', async t => {
   // What was written of it is right, too.
   const later = await createDurable(t, { directory: first.directory, clock })
   t.match(await later.engine.key(POOL, String(key?.id)), { keepAliveInMs: 3000 })
+})
+
+t.test('while it recovers, others are served after each block', async t => {
+  const { engine, directory } = await createDurable(t)
+  await generate(engine, 100)
+  await engine.close()
+  const store = new FaultyStore(directory)
+  const { scan } = store
+  let turns = 0
+  const seen: number[] = []
+  const turn = (): void => void (turns++, (ticking = setImmediate(turn)))
+  let ticking = setImmediate(turn)
+  store.scan = async () => {
+    const { head, pools, blocks } = await scan.call(store)
+    const [whole] = blocks as Iterable<Uint8Array>
+    const row = new RowCursor(whole as Uint8Array)
+    // All at hand at once, a row in each.
+    const parts = (function* () {
+      for (let from = 0; row.next(); from = row.end) {
+        seen.push(turns)
+        yield row.bytes.subarray(from, row.end)
+      }
+    })()
+    return { head, pools, blocks: parts }
+  }
+  const { engine: later } = await createDurable(t, { directory, store })
+  clearImmediate(ticking)
+  t.match(await later.pool(POOL), { counts: { total: 100 } })
+  t.ok(seen.length > 100)
+  t.ok(seen.every((turn, i) => i === 0 || turn > Number(seen[i - 1])))
+})
+
+t.test('a start that fails leaves no timer', async t => {
+  const clock = new ManualClock()
+  const directory = createDirectory(t)
+  const store = new FaultyStore(directory)
+  store.open = () => Promise.reject(new Error('no such luck'))
+  await t.rejects(createDurable(t, { directory, clock, store }), /no such luck/)
+  t.equal(clock.timers, 0)
+})
+
+t.test('a store that somebody wrote to while it was scanned is refused', async t => {
+  const { engine, directory } = await createDurable(t)
+  await engine.close()
+  const store = new FaultyStore(directory)
+  const { open } = store
+  store.open = async () => ({ ...(await open.call(store)), transaction: 99 })
+  await t.rejects(createDurable(t, { directory, store }), /is in use/)
 })
 
 t.test('a store that lacks what was acknowledged is refused', async t => {

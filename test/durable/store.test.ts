@@ -1,17 +1,42 @@
 import { cpSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import fc from 'fast-check'
 import t from 'tap'
+import { checksumWithin } from '../../src/durable/checksum.ts'
 import { pack, unpack } from '../../src/durable/entries.ts'
-import { keyPlace, placeOf, poolPlace, prefixesOf, resultPlace } from '../../src/durable/layout.ts'
+import { enginePlace, keyPlace, placeOf, poolPlace, prefixesOf, resultPlace } from '../../src/durable/layout.ts'
 import { Store } from '../../src/durable/store.ts'
+import type { Scan } from '../../src/durable/row-store.ts'
 import { ThreadedStore } from '../../src/durable/threaded-store.ts'
 import { createDirectory } from '../support/create-durable.ts'
+
+/** All rows of a store, read from end to end. */
+async function rowsOf({ blocks }: Scan): Promise<[key: string, value: string][]> {
+  const rows: [string, string][] = []
+  for await (const block of blocks) {
+    for (const { key, value } of unpack(block)) rows.push([text(key), text(value ?? bytes('none'))])
+  }
+  return rows
+}
 
 /** tsx does not reach into threads by itself. */
 const ENTRY = new URL('../support/store-thread.js', import.meta.url)
 const ID = 'a'.repeat(22)
 const bytes = (text: string): Buffer => Buffer.from(text)
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1')
 const id = (i: number): string => String(i).padStart(22, '0')
+
+t.test('the checksum of a part of a buffer is that of zlib', async () => {
+  const parts = fc.tuple(fc.uint8Array({ maxLength: 300 }), fc.nat(10), fc.nat(10))
+  fc.assert(
+    fc.property(parts, ([bytes, before, after]) => {
+      const padded = Buffer.concat([Buffer.alloc(before, 'x'), bytes, Buffer.alloc(after, 'y')])
+      return checksumWithin(padded, before, before + bytes.length) === crc32(bytes)
+    }),
+    { seed: 3 }
+  )
+})
 
 t.test('rows in one block come out as they went in', async t => {
   const entries = [
@@ -45,33 +70,46 @@ t.test('what is committed is there when it is opened again', async t => {
   const directory = createDirectory(t)
   const store = new Store(directory)
   t.strictSame(store.head, { count: 0, sum: 0, transaction: 0, at: 0 })
-  t.equal(store.block(), undefined)
+  t.strictSame(await rowsOf(store.scan()), [])
   store.commit(pack([{ key: keyPlace(1, ID), value: bytes('one') }]), 5)
   store.commit(pack([{ key: keyPlace(1, ID), value: bytes('two') }]), 6)
-  store.check()
   await store.close()
 
   const again = new Store(directory)
   t.teardown(() => again.close())
-  again.check()
+  t.strictSame(await rowsOf(again.scan()), [[text(keyPlace(1, ID)), 'two']])
   t.match(again.head, { count: 1, transaction: 2, at: 6 })
   t.strictSame(Buffer.from(again.read([keyPlace(1, ID)])[0]?.value ?? []).toString(), 'two')
   t.strictSame(again.read([keyPlace(2, ID)])[0]?.value, null)
 })
 
-t.test('rows are walked in blocks, each once', async t => {
+t.test('rows are scanned in blocks, in order, each once; those of pools can be had before', async t => {
   const store = new Store(createDirectory(t))
   t.teardown(() => store.close())
   const entries = Array.from({ length: 10_000 }, (_, i) => ({ key: keyPlace(1, id(i)), value: bytes(`${i}`) }))
-  store.commit(pack(entries), 1)
-  const seen: string[] = []
-  for (let block = store.block(); block !== undefined; block = store.block(block.last)) {
-    for (const { value } of unpack(block.rows)) seen.push(Buffer.from(value ?? []).toString())
-  }
+  const others = [
+    { key: poolPlace(1), value: bytes('a pool') },
+    { key: resultPlace(1, 'batch', 'scope'), value: Buffer.alloc(200_000, 'x') }
+  ]
+  store.commit(pack([...entries, ...others, { key: enginePlace, value: bytes('the engine') }]), 1)
+  const { pools, blocks } = store.scan()
   t.strictSame(
-    seen,
-    entries.map(({ value }) => value.toString())
+    [...unpack(pools)].map(({ value }) => text(value ?? bytes('none'))),
+    ['the engine', 'a pool']
   )
+  let count = 0
+  const counted = (function* () {
+    for (const block of blocks) {
+      count++
+      yield block
+    }
+  })()
+  const rows = await rowsOf({ head: store.head, pools, blocks: counted })
+  t.strictSame(
+    rows.map(([, value]) => value),
+    ['the engine', ...entries.map(({ value }) => text(value)), 'a pool', 'x'.repeat(200_000)]
+  )
+  t.ok(count > 2, `${count} blocks`)
 })
 
 t.test('rows of a pool that is gone leave in parts, and those of no other', async t => {
@@ -84,8 +122,7 @@ t.test('rows of a pool that is gone leave in parts, and those of no other', asyn
   t.match(store.purge(keys as Uint8Array, 2), { left: true, transaction: 4 })
   t.equal(store.head.count, 7)
   t.match(store.purge(keys as Uint8Array, 2), { left: false, transaction: 5 })
-  t.equal(store.head.count, 6)
-  store.check()
+  t.equal((await rowsOf(store.scan())).length, 6)
 })
 
 t.test('a file that is mostly empty is written anew, with all that lives', async t => {
@@ -98,7 +135,7 @@ t.test('a file that is mostly empty is written anew, with all that lives', async
   const { head } = store
   t.equal(await store.compact(), true)
   t.strictSame(store.head, head)
-  store.check()
+  t.equal((await rowsOf(store.scan())).length, 10)
   t.same(store.read([keyPlace(1, id(9))])[0]?.value, entries[9]?.value)
   t.equal(await store.compact(), false)
 })
@@ -107,14 +144,14 @@ t.test('a store in a thread of its own does the same', async t => {
   const directory = createDirectory(t)
   const store = new ThreadedStore(directory, ENTRY)
   t.teardown(() => store.close())
+  t.strictSame(await rowsOf(await store.scan()), [])
   t.match(await store.open(), { count: 0 })
   await store.commit([{ key: keyPlace(1, ID), value: bytes('one') }], 5)
   t.equal(Buffer.from((await store.read([keyPlace(1, ID)]))[0]?.value ?? []).toString(), 'one')
   t.match(await store.reopen(), { count: 1, at: 5 })
-  t.equal([...unpack((await store.block())?.rows ?? new Uint8Array())].length, 1)
   t.match(await store.purge(prefixesOf(1)[0] as Uint8Array, 10), { left: false })
   t.equal(await store.compact(), false)
-  t.equal(await store.block(), undefined)
+  t.match(await store.reopen(), { count: 0 })
   await store.close()
   await t.rejects(store.read([]), /ended/)
 })

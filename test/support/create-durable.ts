@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { DurableEngine } from '../../src/durable/engine.ts'
 import { type Entry, pack } from '../../src/durable/entries.ts'
 import { Store } from '../../src/durable/store.ts'
-import type { Head, RowStore } from '../../src/durable/threaded-store.ts'
+import type { Head, RowStore, Scan } from '../../src/durable/row-store.ts'
 import { turns } from './create-engine.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -36,8 +36,12 @@ export class FaultyStore implements RowStore {
     return this.#store?.head
   }
 
-  async open(): Promise<Head> {
+  async scan(): Promise<Scan> {
     this.#store = new Store(this.#directory)
+    return this.#store.scan()
+  }
+
+  async open(): Promise<Head> {
     return this.#opened.head
   }
 
@@ -62,10 +66,6 @@ export class FaultyStore implements RowStore {
     await turns()
     if (this.fault?.reads) throw new Error(this.fault.message)
     return this.#opened.read(keys)
-  }
-
-  async block(after?: Uint8Array): Promise<{ rows: Uint8Array; last: Uint8Array } | undefined> {
-    return this.#opened.block(after)
   }
 
   async compact(): Promise<boolean> {
