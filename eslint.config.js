@@ -19,13 +19,13 @@ const ROOMS = {
   memory: ['clock.ts', 'engine.ts', 'pool/'],
   'log.ts': [],
   durable: ['clock.ts', 'engine.ts', 'log.ts', 'memory/', 'node:', 'pool/'],
-  access: ['clock.ts', 'engine.ts', 'node:'],
+  access: ['clock.ts', 'engine.ts', 'log.ts', 'node:'],
   http: ['@fastify/', 'access/', 'engine.ts', 'fastify', 'node:', 'pool/', 'typebox'],
   dialects: ['access/', 'engine.ts', 'fastify', 'http/', 'pool/', 'typebox'],
   'config.ts': ['access/', 'dialects/', 'pool/'],
   'app.ts': ['access/', 'config.ts', 'dialects/', 'engine.ts', 'fastify', 'http/', 'node:'],
   'open-engine.ts': ['clock.ts', 'config.ts', 'durable/', 'engine.ts', 'log.ts', 'memory/'],
-  'main.ts': ['access/', 'app.ts', 'clock.ts', 'config.ts', 'engine.ts', 'node:', 'open-engine.ts']
+  'main.ts': ['access/', 'app.ts', 'clock.ts', 'config.ts', 'engine.ts', 'log.ts', 'node:', 'open-engine.ts']
 }
 /** Each driver has one file that knows it. */
 const DRIVERS = { lmdb: 'durable/store.ts', 'sonic-boom': 'access/audit-trail.ts' }
