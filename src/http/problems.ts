@@ -150,18 +150,27 @@ export interface Problem {
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** Seconds to wait where a code has no better estimate. */
-const RETRY_AFTER_S = 1
+/**
+ * After how many seconds callers try again, where nobody knows when that will be of use: each of them in turn after one more,
+ * so that those who are refused in one moment do not all come back in another.
+ */
+const RETRY_SPREAD_S = 4
+let refusals = 0
 
 export function problem(code: ProblemCode, instance: string, detail: string, members: object = {}): Problem {
   const { status, title } = PROBLEMS[code]
   return { type: `/problems/${code}`, title, status, detail, code, instance, ...members }
 }
 
+/** While this server stops, another may take the call at once. */
+function retryAfter(code: ProblemCode): number {
+  return code === 'draining' ? 1 : 1 + (refusals++ % RETRY_SPREAD_S)
+}
+
 /** Answers with a problem. A 503 says when to try again. */
 export function sendProblem(reply: FastifyReply, code: ProblemCode, detail: string, members?: object): FastifyReply {
   const { status } = PROBLEMS[code]
-  if (status === 503) reply.header('retry-after', RETRY_AFTER_S)
+  if (status === 503) reply.header('retry-after', retryAfter(code))
   return reply
     .code(status)
     .header('content-type', PROBLEM_TYPE)

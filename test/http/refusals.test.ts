@@ -103,8 +103,19 @@ t.test('Retry-After is in seconds, rounded up, at least one, and absent where no
     t.equal(answer.body.retryAfterMs, retryAfterMs ?? undefined)
     t.equal('retryAfterMs' in answer.body, retryAfterMs !== null)
   }
-  t.match((await answerTo({ refusal: 'overloaded' })).headers['retry-after'], /^[1-9]\d*$/)
   t.notOk((await answerTo({ refusal: 'lease-lost' })).headers['retry-after'])
+})
+
+t.test('callers that are refused together do not all come back together', async t => {
+  const answerTo = await createRefusing(t)
+  for (const refusal of ['overloaded', 'storage-unavailable'] as const) {
+    const seconds: unknown[] = []
+    for (let i = 0; i < 8; i++) seconds.push((await answerTo({ refusal })).headers['retry-after'])
+    t.strictSame(seconds.sort(), ['1', '1', '2', '2', '3', '3', '4', '4'], refusal)
+  }
+  for (let i = 0; i < 3; i++) {
+    t.equal((await answerTo({ refusal: 'draining' })).headers['retry-after'], '1', 'another server may be there')
+  }
 })
 
 t.test('the reason is told in words, too', async t => {
