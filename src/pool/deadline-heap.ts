@@ -22,13 +22,20 @@ export class DeadlineHeap {
   readonly #at: Column<number> = new Float64Column()
   readonly #slotOf: Column<number> = new Int32Column()
   /** By slot: its entry, or 0. */
-  readonly #entryOf: Column<number> = new Int32Column()
+  readonly #entryOf: Column<number>
   readonly #compare = (a: number, b: number): number => this.#at.get(a) - this.#at.get(b)
   #queue = new TinyQueue<number>([], this.#compare)
   #outgoing = new TinyQueue<number>([], this.#compare)
   #freeEntry = 0
   #entries = 0
   #owned = 0
+  /** No entry is later. */
+  #latest = -Infinity
+
+  /** `entryOf` is where the heap keeps the number of each slot's entry: 0 at first. */
+  constructor(entryOf: Column<number>) {
+    this.#entryOf = entryOf
+  }
 
   /** Entries, orphans included. */
   get size(): number {
@@ -53,13 +60,16 @@ export class DeadlineHeap {
   arm(slot: number, at: number): void {
     const entry = this.#entryOf.get(slot)
     if (entry === 0) this.#owned++
-    else if (this.#at.get(entry) <= at) return
+    // The first comparison spares a cache miss, as where all holds are equally long.
+    else if (this.#latest <= at || this.#at.get(entry) <= at) return
+    if (at > this.#latest) this.#latest = at
     this.#queue.push(this.#makeEntry(slot, at))
     this.#compact()
   }
 
   /** Every deadline comes so many milliseconds later. O(n). */
   postpone(ms: number): void {
+    this.#latest += ms
     // Their order stays.
     for (let entry = 1; entry <= this.#entries; entry++) this.#at.set(entry, this.#at.get(entry) + ms)
   }

@@ -1,7 +1,7 @@
 import { DeadlineHeap } from './deadline-heap.ts'
 import type { Journal } from './journal.ts'
 import type { Keyring } from './keyring.ts'
-import { FENCE, KEEP_ALIVE_BY, type Records, UNTIL } from './records.ts'
+import { FENCE, HOLD_ENTRY, KEEP_ALIVE_BY, LIFE_ENTRY, type Records, UNTIL } from './records.ts'
 
 /** How many entries `nextFreeInMs` brings up to date at most. */
 const LOOKED_AT = 16
@@ -20,14 +20,16 @@ export class Deadlines {
   readonly #ring: Keyring
   readonly #records: Records
   readonly #journal: Journal
-  readonly #holds = new DeadlineHeap()
-  readonly #lives = new DeadlineHeap()
+  readonly #holds: DeadlineHeap
+  readonly #lives: DeadlineHeap
 
   /** `journal` is told of each life that ends. */
   constructor(ring: Keyring, journal: Journal) {
     this.#ring = ring
     this.#records = ring.records
     this.#journal = journal
+    this.#holds = new DeadlineHeap(ring.records.column(HOLD_ENTRY))
+    this.#lives = new DeadlineHeap(ring.records.column(LIFE_ENTRY))
   }
 
   get heapSizes(): { holds: number; lives: number } {

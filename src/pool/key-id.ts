@@ -2,13 +2,18 @@ import { hash } from 'node:crypto'
 
 /** 22 characters of 6 bits: 132 bits of the hash. */
 export const ID_LENGTH = 22
-const scratch = Buffer.alloc(ID_LENGTH)
 
-/** The public name of a key: the first 22 characters of base64url(SHA-256(key)). About 0.4 µs. */
+/** The public name of a key: the first 22 characters of base64url(SHA-256(key)). About half a microsecond. */
 export function keyId(key: string): string {
-  // A copy through a buffer: a slice of the 43 characters would keep all of them alive for as long as the id lives.
-  scratch.write(hash('sha256', key, 'base64url'), 0, ID_LENGTH, 'latin1')
-  return scratch.toString('latin1')
+  const digest = hash('sha256', key, 'base64url')
+  const code = (i: number): number => digest.charCodeAt(i)
+  // A copy: a slice of the 43 characters would keep all of them alive for as long as the id lives. Written out, since a
+  // way through a buffer, or an array of arguments, takes longer than the rest of it.
+  // prettier-ignore
+  return String.fromCharCode(
+    code(0), code(1), code(2), code(3), code(4), code(5), code(6), code(7), code(8), code(9), code(10),
+    code(11), code(12), code(13), code(14), code(15), code(16), code(17), code(18), code(19), code(20), code(21)
+  )
 }
 
 const SIX_BITS = new Uint8Array(128)

@@ -1,6 +1,11 @@
 export type KeyState = 'free' | 'leased' | 'cooling'
 export const KEY_STATES: readonly KeyState[] = ['free', 'leased', 'cooling']
 
+/** Where a state stands in KEY_STATES. */
+export function stateNumber(state: KeyState): number {
+  return state === 'free' ? 0 : state === 'leased' ? 1 : 2
+}
+
 export type Metadata = Readonly<Record<string, string>>
 
 /** Everything that lasts about a living key. Instants are milliseconds since 1970, lengths milliseconds. */

@@ -1,7 +1,7 @@
-import { type Column, Float64Column, ObjectColumn, StringColumn } from './column.ts'
+import { type Column, Float64Column, ReferenceColumn } from './column.ts'
 import { GrowingMap } from './growing-map.ts'
 import { idBits, keyId } from './key-id.ts'
-import { KEY_STATES, type KeyState, type Metadata } from './key-record.ts'
+import { KEY_STATES, type KeyState, type Metadata, stateNumber } from './key-record.ts'
 import { createKeySpace, type KeySpace, type Shape } from './key-space.ts'
 import type { Random } from './random.ts'
 import { CREATED_AT, PLACE, Records, SERIAL } from './records.ts'
@@ -25,14 +25,14 @@ const LAST_RETIRED = -2
 export class Keyring {
   readonly records = new Records()
   /** Rarely set, so each takes memory only where it is. */
-  readonly metadata: Column<Metadata | undefined> = new ObjectColumn()
-  readonly holders: Column<string | undefined> = new StringColumn()
+  readonly metadata: Column<Metadata | undefined> = new ReferenceColumn()
+  readonly holders: Column<string | undefined> = new ReferenceColumn()
   /** Of the present lease, or of the last one for as long as its fence is known. */
-  readonly #owners: Column<string | undefined> = new StringColumn()
+  readonly #owners: Column<string | undefined> = new ReferenceColumn()
   /** 0: not activated. */
   readonly activatedAt: Column<number> = new Float64Column()
   readonly #index = new GrowingMap<string, number>(idBits)
-  readonly #ids: Column<string | undefined> = new StringColumn()
+  readonly #ids: Column<string | undefined> = new ReferenceColumn()
   readonly #random: Random
   #secrets: Secrets
   #space: KeySpace
@@ -112,7 +112,7 @@ export class Keyring {
   }
 
   stateOf(slot: number): KeyState {
-    return KEY_STATES[this.records.get(slot, PLACE) % 4] as KeyState
+    return KEY_STATES[this.records.getInteger(slot, PLACE) % 4] as KeyState
   }
 
   /** A random key that neither lives nor is retired enters, free; at least one must be left. Returns its slot. */
@@ -228,17 +228,17 @@ export class Keyring {
   }
 
   #membersOf(state: KeyState): SlotSet {
-    return this.#members[KEY_STATES.indexOf(state)] as SlotSet
+    return this.#members[stateNumber(state)] as SlotSet
   }
 
   #enter(slot: number, state: KeyState): void {
-    this.records.set(slot, PLACE, this.#membersOf(state).add(slot) * 4 + KEY_STATES.indexOf(state))
+    this.records.setInteger(slot, PLACE, this.#membersOf(state).add(slot) * 4 + stateNumber(state))
   }
 
   #leave(slot: number): void {
-    const place = this.records.get(slot, PLACE)
+    const place = this.records.getInteger(slot, PLACE)
     const moved = (this.#members[place % 4] as SlotSet).removeAt(Math.floor(place / 4))
-    if (moved !== -1) this.records.set(moved, PLACE, place)
+    if (moved !== -1) this.records.setInteger(moved, PLACE, place)
   }
 }
 

@@ -112,7 +112,7 @@ export class Leases {
     const until = records.get(slot, UNTIL)
     const last = records.get(slot, ACQUIRED_AT) + longestHold(policy)
     if (until >= last) return 'max-hold-reached'
-    const asked = now + (leaseMs ?? records.get(slot, HOLD_MS))
+    const asked = now + (leaseMs ?? records.getInteger(slot, HOLD_MS))
     const renewed = Math.max(until, Math.min(asked, last))
     // The heap's entry is left where it is: it surfaces early, and is armed anew then.
     records.set(slot, UNTIL, renewed)
@@ -135,7 +135,7 @@ export class Leases {
     if (!ring.isOwnedBy(slot, owner)) return 'forbidden'
     if (ring.stateOf(slot) !== 'leased') return 'released'
     ring.forgetHolder(slot)
-    records.set(slot, HOLD_MS, cooldownMs)
+    records.setInteger(slot, HOLD_MS, cooldownMs)
     if (cooldownMs === 0) {
       records.set(slot, UNTIL, now)
       ring.move(slot, 'free')
@@ -176,7 +176,7 @@ export class Leases {
     ring.move(slot, 'leased')
     ring.records.set(slot, ACQUIRED_AT, now)
     ring.records.set(slot, FENCE, ++this.#fence)
-    ring.records.set(slot, HOLD_MS, leaseMs)
+    ring.records.setInteger(slot, HOLD_MS, leaseMs)
     if (holder !== undefined) ring.holders.set(slot, holder)
     ring.setOwner(slot, owner)
     deadlines.hold(slot, now + leaseMs)

@@ -1,5 +1,5 @@
 import { checkInteger, checkOptionalString } from './arguments.ts'
-import { KEY_STATES, type KeyState } from './key-record.ts'
+import { KEY_STATES, type KeyState, stateNumber } from './key-record.ts'
 import type { PoolState } from './pool-state.ts'
 import { type KeyView, viewKey } from './views.ts'
 
@@ -58,7 +58,7 @@ export function listKeys(
       keys.push(viewKey(ring, ring.at(next.state, below - 1), now, false))
       next = { ...next, below: below - 1 }
     } else {
-      const following: KeyState | undefined = KEY_STATES[KEY_STATES.indexOf(next.state) + 1]
+      const following: KeyState | undefined = KEY_STATES[stateNumber(next.state) + 1]
       next = scope === 'all' && following !== undefined ? { scope, state: following, below: Infinity } : undefined
     }
   }

@@ -21,7 +21,7 @@ export function readRecord(ring: Keyring, id: string): KeyRecord | RetiredRecord
     until: records.get(slot, UNTIL),
     acquiredAt: records.get(slot, ACQUIRED_AT),
     fence: records.get(slot, FENCE),
-    holdMs: records.get(slot, HOLD_MS),
+    holdMs: records.getInteger(slot, HOLD_MS),
     holder: ring.holders.get(slot),
     owner: ring.ownerOf(slot),
     metadata: ring.metadata.get(slot)
@@ -38,7 +38,7 @@ export function writeRecord(pool: PoolState, id: string, record: KeyRecord): voi
   records.set(slot, UNTIL, record.until)
   records.set(slot, ACQUIRED_AT, record.acquiredAt)
   records.set(slot, FENCE, record.fence)
-  records.set(slot, HOLD_MS, record.holdMs)
+  records.setInteger(slot, HOLD_MS, record.holdMs)
   if (record.activatedAt !== 0) ring.activatedAt.set(slot, record.activatedAt)
   if (record.holder !== undefined) ring.holders.set(slot, record.holder)
   ring.setOwner(slot, record.owner)

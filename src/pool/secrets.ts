@@ -1,4 +1,4 @@
-import { CHUNK, CHUNK_BITS, CHUNK_MASK, type Column, StringColumn } from './column.ts'
+import { CHUNK_BITS, CHUNK_MASK, chunkLength, type Column, ReferenceColumn } from './column.ts'
 
 /**
  * The secret strings, by slot. Those of the length that the pool generates stand as bytes side by side, a third of what
@@ -7,7 +7,7 @@ import { CHUNK, CHUNK_BITS, CHUNK_MASK, type Column, StringColumn } from './colu
 export class Secrets {
   readonly #length: number
   readonly #chunks: (Buffer | undefined)[] = []
-  readonly #others: Column<string | undefined> = new StringColumn()
+  readonly #others: Column<string | undefined> = new ReferenceColumn()
 
   /** `length` is that of the keys to expect, in characters. */
   constructor(length: number) {
@@ -28,10 +28,7 @@ export class Secrets {
       this.#others.set(slot, Buffer.from(key, 'latin1').toString('latin1'))
       return
     }
-    const number = slot >>> CHUNK_BITS
-    while (this.#chunks.length <= number) this.#chunks.push(undefined)
-    const chunk = (this.#chunks[number] ??= Buffer.alloc(CHUNK * this.#length))
-    chunk.write(key, (slot & CHUNK_MASK) * this.#length, this.#length, 'latin1')
+    this.#chunkFor(slot).write(key, (slot & CHUNK_MASK) * this.#length, this.#length, 'latin1')
   }
 
   erase(slot: number): void {
@@ -40,6 +37,19 @@ export class Secrets {
       return
     }
     const start = (slot & CHUNK_MASK) * this.#length
-    this.#chunks[slot >>> CHUNK_BITS]?.fill(0, start, start + this.#length)
+    const chunk = this.#chunks[slot >>> CHUNK_BITS]
+    if (chunk !== undefined && start < chunk.length) chunk.fill(0, start, start + this.#length)
+  }
+
+  #chunkFor(slot: number): Buffer {
+    const number = slot >>> CHUNK_BITS
+    while (this.#chunks.length <= number) this.#chunks.push(undefined)
+    const before = this.#chunks[number]
+    if (before !== undefined && (slot & CHUNK_MASK) * this.#length < before.length) return before
+    const chunk = Buffer.alloc(chunkLength(slot) * this.#length)
+    before?.copy(chunk)
+    before?.fill(0)
+    this.#chunks[number] = chunk
+    return chunk
   }
 }

@@ -74,7 +74,7 @@ export function viewKey(ring: Keyring, slot: number, now: number, reveal: boolea
   const until = records.get(slot, UNTIL)
   const fence = records.get(slot, FENCE)
   // When the key became free, or began to cool.
-  const movedAt = state === 'leased' ? 0 : state === 'free' ? until : until - records.get(slot, HOLD_MS)
+  const movedAt = state === 'leased' ? 0 : state === 'free' ? until : until - records.getInteger(slot, HOLD_MS)
   const view: KeyView = {
     id,
     state,

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { Int32Column } from '../../src/pool/column.ts'
 import { DeadlineHeap } from '../../src/pool/deadline-heap.ts'
 
 function drain(heap: DeadlineHeap, now: number): number[] {
@@ -9,7 +10,7 @@ function drain(heap: DeadlineHeap, now: number): number[] {
 }
 
 t.test('an empty heap has nothing due, ever', async t => {
-  const heap = new DeadlineHeap()
+  const heap = new DeadlineHeap(new Int32Column())
   t.equal(heap.size, 0)
   t.equal(heap.next, Infinity)
   t.equal(heap.first, undefined)
@@ -18,7 +19,7 @@ t.test('an empty heap has nothing due, ever', async t => {
 })
 
 t.test('a slot surfaces at its instant, not before, and once', async t => {
-  const heap = new DeadlineHeap()
+  const heap = new DeadlineHeap(new Int32Column())
   heap.arm(5, 1000)
   t.equal(heap.takeDue(999), undefined)
   t.equal(heap.takeDue(1000), 5)
@@ -27,7 +28,7 @@ t.test('a slot surfaces at its instant, not before, and once', async t => {
 })
 
 t.test('slots surface in the order of their instants', async t => {
-  const heap = new DeadlineHeap()
+  const heap = new DeadlineHeap(new Int32Column())
   for (const [slot, at] of [30, 10, 50, 20, 40].entries()) heap.arm(slot, at)
   t.equal(heap.next, 10)
   t.equal(heap.first, 1)
@@ -37,7 +38,7 @@ t.test('slots surface in the order of their instants', async t => {
 })
 
 t.test('a deadline that moves later surfaces at the old instant, and needs no second entry', async t => {
-  const heap = new DeadlineHeap()
+  const heap = new DeadlineHeap(new Int32Column())
   heap.arm(0, 100)
   heap.arm(0, 200)
   heap.arm(0, 100)
@@ -47,7 +48,7 @@ t.test('a deadline that moves later surfaces at the old instant, and needs no se
 })
 
 t.test('a deadline that moves earlier surfaces at the new instant, and its slot once', async t => {
-  const heap = new DeadlineHeap()
+  const heap = new DeadlineHeap(new Int32Column())
   for (let slot = 1; slot < 9; slot++) heap.arm(slot, 1000)
   heap.arm(0, 200)
   heap.arm(0, 100)
@@ -59,7 +60,7 @@ t.test('a deadline that moves earlier surfaces at the new instant, and its slot 
 })
 
 t.test('a forgotten slot does not surface, and is not taken for the next key in it', async t => {
-  const heap = new DeadlineHeap()
+  const heap = new DeadlineHeap(new Int32Column())
   for (let slot = 1; slot < 9; slot++) heap.arm(slot, 1000)
   heap.arm(0, 100)
   heap.forget(0)
@@ -72,13 +73,13 @@ t.test('a forgotten slot does not surface, and is not taken for the next key in 
 })
 
 t.test('a million arms of the same slots leave one entry for each', async t => {
-  const heap = new DeadlineHeap()
+  const heap = new DeadlineHeap(new Int32Column())
   for (let at = 0; at < 1_000_000; at++) heap.arm(at % 10, at)
   t.equal(heap.size, 10)
 })
 
 t.test('orphans that would surface last are dropped when those before them have been taken', async t => {
-  const heap = new DeadlineHeap()
+  const heap = new DeadlineHeap(new Int32Column())
   for (let slot = 0; slot < 1000; slot++) heap.arm(slot, slot < 800 ? 100 : 1e12)
   for (let slot = 800; slot < 1000; slot++) heap.forget(slot)
   let most = 0
@@ -124,7 +125,7 @@ const step = fc.oneof(
 t.test('a heap holds what a plain list holds, in order and within twice its size', async () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80, size: 'max' }), steps => {
-      const heap = new DeadlineHeap()
+      const heap = new DeadlineHeap(new Int32Column())
       const twin = new Twin()
       let now = 1_000_000
 

@@ -19,6 +19,20 @@ t.test('a key comes back as it went in, of the expected length or not', async t 
   for (const [slot, key] of keys) t.equal(secrets.get(slot), key)
 })
 
+t.test('keys stay while the first chunk grows', async t => {
+  const secrets = new Secrets(4)
+  for (let slot = 0; slot < 2 * CHUNK; slot++) secrets.set(slot, `k${slot}`.padEnd(4, '-').slice(-4))
+  for (let slot = 0; slot < 2 * CHUNK; slot++)
+    if (secrets.get(slot) !== `k${slot}`.padEnd(4, '-').slice(-4)) t.fail(`the key of slot ${slot} changed`)
+})
+
+t.test('erasing a slot beyond the first chunk as it is changes nothing', async t => {
+  const secrets = new Secrets(4)
+  secrets.set(0, 'abcd')
+  t.doesNotThrow(() => secrets.erase(CHUNK - 1))
+  t.equal(secrets.get(0), 'abcd')
+})
+
 t.test('nothing of an erased key is left', async t => {
   const secrets = new Secrets(4)
   secrets.set(0, 'abcd')

@@ -68,7 +68,7 @@ t.test('a cooling key shows until when, and no lease', async t => {
   const { ring, slot, records } = createRing()
   ring.move(slot, 'cooling')
   records.set(slot, UNTIL, NOW + 60)
-  records.set(slot, HOLD_MS, 55)
+  records.setInteger(slot, HOLD_MS, 55)
   const view = viewKey(ring, slot, NOW + 10, false)
   t.equal(view.state, 'cooling')
   t.equal(view.changedAt, NOW + 5, 'when it began to cool')
