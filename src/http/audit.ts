@@ -3,7 +3,7 @@ import type { AuditTrail } from '../access/audit-trail.ts'
 import { isGranted } from '../access/bearer.ts'
 import type { Operation } from '../engine.ts'
 import { callerName } from './access.ts'
-import { PROBLEM_TYPE } from './problems.ts'
+import { PROBLEM_TYPE, PROBLEMS } from './problems.ts'
 
 /** A part of what a call did: on which key or lease, and what that came to where it is another than the call's. */
 export interface Deed {
@@ -20,6 +20,8 @@ declare module 'fastify' {
   }
 }
 
+const { status: UNAUTHORIZED } = PROBLEMS.unauthorized
+
 /** Refusals that say that the key or the lease is there. */
 const ID_IS_KNOWN = ['max-hold-reached', 'key-not-leased']
 /** Outcomes that say that the pool is there. */
@@ -27,13 +29,14 @@ const POOL_IS_KNOWN = ['ok', 'unknown-key', 'no-free-key', 'key-not-leased', 'ke
 POOL_IS_KNOWN.push('keyspace-exhausted', 'policy-locked', 'pool-protected', 'max-hold-reached', 'lease-lost')
 POOL_IS_KNOWN.push('idempotency-key-reused')
 
-/** Refusals whose number the caller decides, with a token or without. */
-const SUMMED_UP = ['too-many-requests', 'overloaded']
+/** Refusals whose number the caller decides, or that come before anybody has looked who calls. */
+const SUMMED_UP = ['too-many-requests', 'overloaded', 'uri-too-long', 'draining']
 
 /**
- * Tells each change, each that was refused, and each secret that was shown or tried, when it is answered: in the order of
- * the answers, and also where nobody reads them any more. A pool and a key are named only where they are known to be: a
- * careless caller may have put a secret there. Where there are tokens, what was refused to whoever has none is summed up.
+ * Tells each change, each that was refused, each secret that was shown or tried, and whoever tries to call without a token,
+ * when it is answered: in the order of the answers, and also where nobody reads them any more. A pool and a key are named
+ * only where they are known to be: a careless caller may have put a secret there. What strangers are refused is summed up,
+ * and so is what the pages of other sites are, where there are no tokens.
  */
 export function auditCalls(
   app: FastifyInstance,
@@ -49,11 +52,12 @@ export function auditCalls(
   })
 
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (isTold(request)) {
+    if (isTold(request) || reply.statusCode === UNAUTHORIZED) {
       const isProblem = String(reply.getHeader('content-type')).startsWith(PROBLEM_TYPE)
       const outcome = isProblem ? (JSON.parse(payload as string) as { code: string }).code : 'ok'
       const { operationId } = request.routeOptions.schema as { operationId: string }
-      const isSummedUp = SUMMED_UP.includes(outcome) || (hasTokens && request.caller === undefined)
+      // Without tokens, only the pages of other sites are forbidden anything.
+      const isStranger = request.caller === undefined && (hasTokens || outcome === 'forbidden')
       const deeds = (isProblem ? undefined : request.deeds) ?? [deedByPath(request, outcome)]
       for (const { verb = operationId, id = null, fence = null, outcome: own = outcome } of deeds) {
         const entry = {
@@ -66,7 +70,7 @@ export function auditCalls(
           outcome: own,
           requestId: request.id
         }
-        if (isSummedUp) trail.sumUp(entry)
+        if (isStranger || SUMMED_UP.includes(outcome)) trail.sumUp(entry)
         else trail.write(entry)
       }
     }

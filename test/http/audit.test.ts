@@ -170,16 +170,49 @@ t.test('who has no token can not fill the trail', async t => {
   await again('POST', 'leases', '{', { authorization: 'Bearer t-unknown' })
   await again('POST', `/v1/pools/${'x'.repeat(9000)}/leases`)
   await again('GET', 'keys/x?reveal=true')
-  await again('GET', 'keys/x')
+  await again('GET', 'keys/x', undefined, { authorization: 'Bearer t-guess' })
   const { told: found } = await lines()
   t.match(found, [
     told('acquireLease', 'unauthorized', { times: undefined }),
     told('acquireLease', 'uri-too-long', { times: undefined }),
-    { outcome: 'unauthorized', verb: null, times: 299 },
+    { outcome: 'unauthorized', verb: null, times: 399 },
     { outcome: 'uri-too-long', verb: null, times: 99 }
   ])
   t.equal(found.length, 4)
 })
+
+t.test('who has no token is told, though the call would only read', async t => {
+  const { call, lines } = await createAudited(t)
+  await call('GET', '/v1/pools', undefined, { authorization: 'Bearer t-guess' })
+  await call('GET', '/v1/nothing')
+  await call('GET', '/livez')
+  const { told: found } = await lines()
+  t.match(found, [told('listPools', 'unauthorized', { token: null, pool: null })])
+  t.equal(found.length, 1)
+})
+
+t.test(
+  'without tokens, the page of another site can not fill the trail, and whoever may call has a line for each',
+  async t => {
+    const { call, lines } = await createAudited(t, false)
+    const page = { 'sec-fetch-site': 'cross-site' }
+    for (let i = 0; i < 3; i++) await call('POST', 'leases', undefined, page)
+    for (let i = 0; i < 3; i++) await call('POST', `/v1/pools/${'x'.repeat(9000)}/leases`, undefined, page)
+    for (let i = 0; i < 3; i++) await call('POST', 'leases', '{', { 'content-type': 'application/json' })
+    const { told: found } = await lines()
+    const wrong = told('acquireLease', 'invalid-request')
+    t.match(found, [
+      told('acquireLease', 'forbidden'),
+      told('acquireLease', 'uri-too-long'),
+      wrong,
+      wrong,
+      wrong,
+      { outcome: 'forbidden', times: 2 },
+      { outcome: 'uri-too-long', times: 2 }
+    ])
+    t.equal(found.length, 7)
+  }
+)
 
 t.test('what is beyond the rate is summed up', async t => {
   const { call, lines } = await createAudited(t, true, { rateLimit: 1 })
