@@ -25,6 +25,7 @@ try {
   send('head', Buffer.from(JSON.stringify(head)))
   send('pools', pools)
   for (const block of blocks) send('rows', block)
+  store.rehearse()
   await store.close()
   send('whole', new Uint8Array())
 } catch (error) {

@@ -2,7 +2,7 @@ import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, renam
 import { join } from 'node:path'
 import { pid } from 'node:process'
 import { crc32 } from 'node:zlib'
-import { open, type RootDatabase } from 'lmdb'
+import { ABORT, open, type RootDatabase } from 'lmdb'
 import { type Entry, pack, unpack } from './entries.ts'
 import { enginePlace, FILE, POOLS } from './layout.ts'
 import { Packer } from './packer.ts'
@@ -83,8 +83,27 @@ export class Store {
 
   /** What there is, to be read from end to end. */
   scan(): { head: Readonly<Head>; pools: Uint8Array; blocks: Generator<Buffer> } {
+    return { head: this.#head, pools: pack(this.read(this.#firstWritten())), blocks: this.#blocks() }
+  }
+
+  /**
+   * Does what the first commit of a start will, and drops it: of LMDB's own pages, as those that list the free ones, only
+   * a writer looks at some, and a damaged one may end its process.
+   */
+  rehearse(): void {
+    this.#database.transactionSync(() => {
+      for (const key of [asBuffer(HEAD), ...this.#firstWritten()]) {
+        const value = this.#database.getBinary(key)
+        if (value !== undefined) this.#database.putSync(key, value)
+      }
+      return ABORT
+    })
+  }
+
+  /** The places of the engine and its pools, which each start writes. */
+  #firstWritten(): Buffer[] {
     const pools = this.#database.getKeys({ start: asBuffer(POOLS), end: after(POOLS) })
-    return { head: this.#head, pools: pack(this.read([enginePlace, ...pools])), blocks: this.#blocks() }
+    return [asBuffer(enginePlace), ...pools]
   }
 
   /**

@@ -1,4 +1,4 @@
-import { cpSync, rmSync, statSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
@@ -110,6 +110,20 @@ t.test('rows are scanned in blocks, in order, each once; those of pools can be h
     ['the engine', ...entries.map(({ value }) => text(value)), 'a pool', 'x'.repeat(200_000)]
   )
   t.ok(count > 2, `${count} blocks`)
+})
+
+t.test('a rehearsal changes nothing', async t => {
+  const directory = createDirectory(t)
+  const store = new Store(directory)
+  t.teardown(() => store.close())
+  store.rehearse()
+  store.commit(pack([{ key: enginePlace, value: bytes('the engine') }]), 1)
+  const file = readFileSync(join(directory, 'data.mdb'))
+  const { head } = store
+  store.rehearse()
+  await store.reopen()
+  t.strictSame(store.head, head)
+  t.ok(readFileSync(join(directory, 'data.mdb')).equals(file))
 })
 
 t.test('rows of a pool that is gone leave in parts, and those of no other', async t => {

@@ -6,6 +6,7 @@ import { DurableEngine } from '../../src/durable/engine.ts'
 import { type Entry, pack } from '../../src/durable/entries.ts'
 import { Store } from '../../src/durable/store.ts'
 import type { Head, RowStore, Scan } from '../../src/durable/row-store.ts'
+import { cryptoRandom } from '../../src/pool/random.ts'
 import { turns } from './create-engine.ts'
 import { ManualClock } from './manual-clock.ts'
 
@@ -96,7 +97,12 @@ export interface Told {
 /** A durable engine whose time is the test's own. */
 export async function createDurable(
   t: Pick<Test, 'teardown' | 'error'>,
-  { directory = createDirectory(t), clock = new ManualClock(), store = new FaultyStore(directory) } = {}
+  {
+    directory = createDirectory(t),
+    clock = new ManualClock(),
+    store = new FaultyStore(directory),
+    random = cryptoRandom()
+  } = {}
 ) {
   const told: Told[] = []
   const tell =
@@ -107,6 +113,7 @@ export async function createDurable(
     directory,
     clock,
     store,
+    random,
     log: { info: tell('info'), warn: tell('warn'), error: tell('error') },
     onFault: error => t.error(error)
   })
