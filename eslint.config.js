@@ -19,16 +19,17 @@ const ROOMS = {
   memory: ['clock.ts', 'engine.ts', 'pool/'],
   'log.ts': [],
   durable: ['clock.ts', 'engine.ts', 'log.ts', 'memory/', 'node:', 'pool/'],
+  redis: ['clock.ts', 'engine.ts', 'log.ts', 'memory/', 'nanoid', 'node:', 'pool/'],
   access: ['clock.ts', 'engine.ts', 'log.ts', 'node:'],
   http: ['@fastify/', 'access/', 'engine.ts', 'fastify', 'node:', 'pool/', 'typebox'],
   dialects: ['access/', 'engine.ts', 'fastify', 'http/', 'pool/', 'typebox'],
-  'config.ts': ['access/', 'dialects/', 'pool/'],
+  'config.ts': ['access/', 'dialects/', 'pool/', 'redis/'],
   'app.ts': ['access/', 'config.ts', 'dialects/', 'engine.ts', 'fastify', 'http/', 'node:'],
-  'open-engine.ts': ['clock.ts', 'config.ts', 'durable/', 'engine.ts', 'log.ts', 'memory/'],
+  'open-engine.ts': ['clock.ts', 'config.ts', 'durable/', 'engine.ts', 'log.ts', 'memory/', 'redis/'],
   'main.ts': ['access/', 'app.ts', 'clock.ts', 'config.ts', 'engine.ts', 'log.ts', 'node:', 'open-engine.ts']
 }
 /** Each driver has one file that knows it. */
-const DRIVERS = { lmdb: 'durable/store.ts', 'sonic-boom': 'access/audit-trail.ts' }
+const DRIVERS = { ioredis: 'redis/connection.ts', lmdb: 'durable/store.ts', 'sonic-boom': 'access/audit-trail.ts' }
 
 /** Of some files, refuses all imports but these, and those of files beside them where they have a room. */
 function only(files, names, { room }) {

@@ -1,6 +1,7 @@
 import type { AccessConfig } from './access/access.ts'
 import { DEFAULT_TOKENS, type TokenShape } from './dialects/tokenapi.ts'
 import { isAlphabet, MAX_GENERATED_LENGTH } from './pool/policy.ts'
+import { parseRedisUrl, type RedisAddress } from './redis/redis-url.ts'
 
 /** The old wire formats that can be served besides. */
 export type Dialect = 'random_api_key' | 'tokenapi'
@@ -8,8 +9,10 @@ export type Dialect = 'random_api_key' | 'tokenapi'
 export interface Config {
   host: string
   port: number
-  /** Where the durable engine keeps its data; the engine is the memory's where undefined. */
+  /** Where the durable engine keeps its data. */
   dataDir: string | undefined
+  /** The server that nodes share. The engine is the memory's where both are undefined. */
+  redis: RedisAddress | undefined
   logLevel: string
   dialects: Dialect[]
   tokens: TokenShape
@@ -55,6 +58,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const host = text('KEYPOOL_HOST', '127.0.0.1')
   const port = integer('KEYPOOL_PORT', 8080, 0, 65_535)
   const dataDir = text('KEYPOOL_DATA_DIR', '') || undefined
+  // Whatever is wrong with it, it may hold a password: it is told nowhere.
+  const redisUrl = text('KEYPOOL_REDIS_URL', '')
+  const redis = parseRedisUrl(redisUrl)
   const logLevel = text('KEYPOOL_LOG_LEVEL', 'info')
   const dialects = text('KEYPOOL_DIALECTS', DIALECTS.join(','))
     .split(',')
@@ -78,6 +84,14 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const tls = cert === undefined || key === undefined ? undefined : { cert, key }
 
   if (open !== '0' && open !== '1') wrong.push('KEYPOOL_OPEN must be 0 or 1')
+  if (redisUrl !== '' && redis === undefined) {
+    wrong.push(
+      'KEYPOOL_REDIS_URL must be redis://host:port/db, redis+cluster://host:port,host:port or redis+sentinel://host:port,host:port/name, with user:password@ before the hosts where needed, and rediss for redis where TLS is spoken'
+    )
+  }
+  if (redisUrl !== '' && dataDir !== undefined) {
+    wrong.push('KEYPOOL_REDIS_URL and KEYPOOL_DATA_DIR exclude each other: the keys are kept in one place')
+  }
   if (host === '') wrong.push('KEYPOOL_HOST must be an address or the name of a host')
   else if (authFile === undefined && open === '0' && !LOOPBACK.test(host)) {
     wrong.push(
@@ -100,6 +114,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     host,
     port,
     dataDir,
+    redis,
     logLevel,
     dialects: dialects.filter(isDialect),
     tokens,

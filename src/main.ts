@@ -63,8 +63,7 @@ async function main(): Promise<void> {
   service.app.log.info({ docs: `${address}/docs` }, `keypool listens on ${address}; ${promise}`)
   // It listens while it recovers: /livez answers, /readyz says how far it is.
   try {
-    await start()
-    await service.prepare()
+    await start(() => service.prepare())
   } catch (error) {
     // A signal may end it before it has recovered.
     if (stopped === undefined) throw error

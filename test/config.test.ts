@@ -1,4 +1,5 @@
 import t from 'tap'
+import { parseRedisUrl } from '../src/redis/redis-url.ts'
 import { readConfig, WrongConfiguration } from '../src/config.ts'
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
@@ -24,6 +25,7 @@ t.test('without a variable everything has its default', async t => {
     host: '127.0.0.1',
     port: 8080,
     dataDir: undefined,
+    redis: undefined,
     logLevel: 'info',
     dialects: ['random_api_key', 'tokenapi'],
     tokens: { alphabet: LETTERS, length: 4 },
@@ -43,6 +45,8 @@ t.test('each variable is read', async t => {
     [{ KEYPOOL_HOST: '127.1.2.3' }, { host: '127.1.2.3' }],
     [{ KEYPOOL_DATA_DIR: '/var/lib/keypool' }, { dataDir: '/var/lib/keypool' }],
     [{ KEYPOOL_DATA_DIR: '' }, { dataDir: undefined }],
+    [{ KEYPOOL_REDIS_URL: '' }, { redis: undefined }],
+    [{ KEYPOOL_REDIS_URL: 'redis://h:7000' }, { redis: parseRedisUrl('redis://h:7000') }],
     [{ KEYPOOL_PORT: '0' }, { port: 0 }],
     [{ KEYPOOL_PORT: '65535' }, { port: 65_535 }],
     ...['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level): [Environment, object] => [
@@ -76,6 +80,16 @@ t.test('a certificate and its key come together', async t => {
   t.strictSame(wrongIn({ KEYPOOL_TLS_KEY: 'k' }), ['KEYPOOL_TLS_CERT is missing: a certificate needs its key'])
 })
 
+t.test('the address of a server is told by nobody, however wrong, and excludes a directory', async t => {
+  const [line, ...others] = wrongIn({ KEYPOOL_REDIS_URL: 'redis://:secret@h:0' })
+  t.match(line, /^KEYPOOL_REDIS_URL must be redis:/)
+  t.notMatch(line, /secret/)
+  t.strictSame(others, [])
+  t.strictSame(wrongIn({ KEYPOOL_REDIS_URL: 'redis://h', KEYPOOL_DATA_DIR: 'd' }), [
+    'KEYPOOL_REDIS_URL and KEYPOOL_DATA_DIR exclude each other: the keys are kept in one place'
+  ])
+})
+
 t.test('with tokens the server may listen anywhere', async t => {
   t.equal(readConfig({ KEYPOOL_HOST: '0.0.0.0', KEYPOOL_AUTH_FILE: 'a' }).host, '0.0.0.0')
 })
@@ -107,7 +121,7 @@ t.test('each wrong value is named, with what it should be', async t => {
 })
 
 t.test('an unknown name that begins with KEYPOOL_ is wrong, whatever its value', async t => {
-  for (const name of ['KEYPOOL_', 'KEYPOOL_PROT', 'KEYPOOL_port', 'KEYPOOL_REDIS_URL', 'KEYPOOL_TOKENAPI']) {
+  for (const name of ['KEYPOOL_', 'KEYPOOL_PROT', 'KEYPOOL_port', 'KEYPOOL_OTEL_URL', 'KEYPOOL_TOKENAPI']) {
     t.strictSame(wrongIn({ [name]: '' }), [`${name} is no variable of this version`])
   }
 })

@@ -33,7 +33,7 @@ export function createKeySpace(shape: Shape, random: Random, isUsed: (key: strin
 }
 
 /** By code, the value of a character as a digit; -1 for one that is not of the alphabet. */
-function digitsOf({ alphabet }: Shape): Int8Array {
+export function digitsOf({ alphabet }: Pick<Shape, 'alphabet'>): Int8Array {
   const digits = new Int8Array(128).fill(-1)
   for (let digit = 0; digit < alphabet.length; digit++) digits[alphabet.charCodeAt(digit)] = digit
   return digits
@@ -43,7 +43,7 @@ function digitsOf({ alphabet }: Shape): Int8Array {
  * The index of a key, the first character the most significant digit, or NOWHERE for a key of another shape. Keys are
  * ASCII.
  */
-function indexOf({ alphabet, length, prefix }: Shape, digits: Int8Array, key: string): number {
+export function indexOf({ alphabet, length, prefix }: Shape, digits: Int8Array, key: string): number {
   if (key.length !== prefix.length + length || !key.startsWith(prefix)) return NOWHERE
   let index = 0
   for (let i = prefix.length; i < key.length; i++) {
@@ -52,6 +52,16 @@ function indexOf({ alphabet, length, prefix }: Shape, digits: Int8Array, key: st
     index = index * alphabet.length + digit
   }
   return index
+}
+
+/** The key of an index, of a shape whose keys can be numbered. */
+export function keyAt({ alphabet, length, prefix }: Shape, index: number): string {
+  let characters = ''
+  for (let i = 0; i < length; i++) {
+    characters = alphabet[index % alphabet.length] + characters
+    index = Math.floor(index / alphabet.length)
+  }
+  return prefix + characters
 }
 
 /**
@@ -89,7 +99,7 @@ class ShuffledSpace implements KeySpace {
     const position = this.#random.below(this.#remaining)
     const index = this.#indexAt.get(position) ?? position
     this.#takeAt(position, index)
-    return this.#keyOf(index)
+    return keyAt(this.#shape, index)
   }
 
   placeOf(key: string): number {
@@ -120,16 +130,6 @@ class ShuffledSpace implements KeySpace {
       this.#indexAt.set(position, index)
       this.#positionOf.set(index, position)
     }
-  }
-
-  #keyOf(index: number): string {
-    const { alphabet, length, prefix } = this.#shape
-    let characters = ''
-    for (let i = 0; i < length; i++) {
-      characters = alphabet[index % alphabet.length] + characters
-      index = Math.floor(index / alphabet.length)
-    }
-    return prefix + characters
   }
 }
 

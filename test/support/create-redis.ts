@@ -1,0 +1,108 @@
+import type { Test } from 'tap'
+import { Connection, type Server, Unavailable } from '../../src/redis/connection.ts'
+import { RedisEngine } from '../../src/redis/engine.ts'
+import { parseRedisUrl } from '../../src/redis/redis-url.ts'
+import { seededRandom } from './seeded-random.ts'
+import { SettlingClock } from './settling-clock.ts'
+
+export interface CreateRedisOptions {
+  clock?: SettlingClock
+  /** The node hears of nothing that others do. */
+  deafen?: boolean
+  /** The server's own time is asked, not the test's. */
+  serverTime?: boolean
+}
+
+let nodes = 0
+
+/** A node over a server, whose time is the test's own. */
+export async function createRedis(
+  t: Pick<Test, 'teardown' | 'error'>,
+  url: string,
+  { clock = new SettlingClock(), deafen = false, serverTime = false }: CreateRedisOptions = {}
+) {
+  const address = parseRedisUrl(url)
+  if (address === undefined) throw new Error('no address of a server')
+  const told: string[] = []
+  const tell = (_members: object, message: string): void => void told.push(message)
+  let link: Link | undefined
+  const engine = new RedisEngine({
+    clock,
+    ...(!serverTime && { time: clock.now }),
+    random: seededRandom(++nodes),
+    log: { info: tell, warn: tell, error: tell },
+    onFault: error => t.error(error),
+    connect: ({ heard, ...rest }) =>
+      (link = new Link(new Connection({ address, heard: deafen ? () => undefined : heard, ...rest }), rest.changed))
+  })
+  t.teardown(() => engine.close())
+  await engine.start()
+  const server = link as Link
+
+  return {
+    engine,
+    clock,
+    told,
+    /** Until nothing is asked of the server any more. */
+    async settled(): Promise<void> {
+      for (let quiet = 0; quiet < 5; quiet = server.running === 0 ? quiet + 1 : 0) await clock.settled()
+    },
+    /** From now on nothing reaches the server. */
+    cut: () => server.cut(),
+    /** Called with each answer before the engine sees it: what it throws is thrown to the engine. */
+    onAnswer(look: (verb: string) => void): void {
+      server.look = look
+    }
+  }
+}
+
+/** A connection that can be cut, and tells how many calls are under way. */
+class Link implements Server {
+  readonly #server: Server
+  readonly #changed: (trouble: string) => void
+  #isCut = false
+  running = 0
+  look: (verb: string) => void = () => undefined
+
+  constructor(server: Server, changed: (trouble: string) => void) {
+    this.#server = server
+    this.#changed = changed
+  }
+
+  get trouble(): string | undefined {
+    return this.#isCut ? 'cut by the test' : this.#server.trouble
+  }
+
+  open(): Promise<void> {
+    return this.#server.open()
+  }
+
+  run(...call: Parameters<Server['run']>): ReturnType<Server['run']> {
+    return this.#told(call[0], () => this.#server.run(...call))
+  }
+
+  fields(key: string): ReturnType<Server['fields']> {
+    return this.#told('fields', () => this.#server.fields(key))
+  }
+
+  cut(): void {
+    this.#isCut = true
+    this.#changed('cut by the test')
+  }
+
+  close(): Promise<void> {
+    return this.#server.close()
+  }
+
+  async #told<T>(verb: string, ask: () => Promise<T>): Promise<T> {
+    if (this.#isCut) throw new Unavailable('cut by the test')
+    this.running++
+    try {
+      const answer = await ask()
+      this.look(verb)
+      return answer
+    } finally {
+      this.running--
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+
+/** Servers that fulfil what the engine needs, where they are installed. */
+export const SERVERS = ['redis-server', 'valkey-server'].filter(name => spawnSync(name, ['--version']).status === 0)
+
+/** Whether the tests of a file that needs a server are skipped, which is told. Where TEST_REDIS=1 they must not be. */
+export function isSkipped(t: Pick<Test, 'comment'>): boolean {
+  if (SERVERS.length > 0) return false
+  if (process.env.TEST_REDIS === '1')
+    throw new Error('TEST_REDIS=1, and neither redis-server nor valkey-server is there')
+  t.comment('skipped, as neither redis-server nor valkey-server is installed: what is tested against a server')
+  return true
+}
+
+/** A server of the test's own, on a free port and without persistence, ended with the test. */
+export async function startRedis(t: Pick<Test, 'teardown'>, command = SERVERS[0] as string, args: string[] = []) {
+  const directory = mkdtempSync(join(tmpdir(), 'keypool-redis-'))
+  const port = await freePort()
+  const start = (): ChildProcess =>
+    spawn(
+      command,
+      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory, ...args],
+      { stdio: 'ignore' }
+    )
+  let server = start()
+  const client = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: null })
+  client.on('error', () => undefined)
+  t.teardown(async () => {
+    client.disconnect()
+    await end(server)
+    rmSync(directory, { recursive: true, force: true })
+  })
+  await client.ping()
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    client,
+    stop: () => end(server),
+    /** It comes back with nothing. */
+    async restart(): Promise<void> {
+      server = start()
+      await client.ping()
+    }
+  }
+}
+
+async function end(server: ChildProcess): Promise<void> {
+  if (server.exitCode !== null || server.signalCode !== null) return
+  server.kill('SIGKILL')
+  await once(server, 'exit')
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
