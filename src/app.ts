@@ -90,7 +90,7 @@ export async function buildApp(options: AppOptions): Promise<Service> {
   pipelines.attach(app.server)
   answerUnheard(app.server, nextId, pipelines)
   // One logger for all: a child for each request costs more than the request's own work.
-  app.setChildLoggerFactory(parent => parent)
+  app.log.child = () => app.log
   app.setValidatorCompiler(validatorCompiler)
   for (const schema of sharedSchemas) app.addSchema(schema)
   guardEdge(app, state)

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest, preValidationHookHandler } from 'fastify'
 import { isModest } from './json-shape.ts'
 import { InvalidRequest } from './problems.ts'
 
@@ -40,16 +40,21 @@ export function readBodies(app: FastifyInstance): void {
       error ? done(wrongBody('is not valid JSON, or has a member that is named like a prototype')) : done(null, value)
     )
   })
-  app.addHook('preValidation', (request, _reply, done) => {
-    // Without any body there was nothing to parse.
-    if (request.body === undefined) {
-      const { config, schema } = request.routeOptions
-      if (config.bodyOptional) request.body = {}
-      // Fastify would check null in its place, which some bodies may be.
-      else if (schema?.body !== undefined) return done(wrongBody('is missing'))
-    }
-    done()
+  // Without any body there was nothing to parse.
+  app.addHook('onRoute', route => {
+    if (route.config?.bodyOptional) route.preValidation = supplyBody
+    else if (route.schema?.body !== undefined) route.preValidation = demandBody
   })
+}
+
+const supplyBody: preValidationHookHandler = (request, _reply, done) => {
+  if (request.body === undefined) request.body = {}
+  done()
+}
+
+/** Fastify would check null in the place of none, which some bodies may be. */
+const demandBody: preValidationHookHandler = (request, _reply, done) => {
+  done(request.body === undefined ? wrongBody('is missing') : undefined)
 }
 
 /** Fastify refuses an ill-formed type before it looks for a body: such a type is as good as an unknown one. */

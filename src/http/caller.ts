@@ -34,9 +34,10 @@ export function releaseUnlessWritten(reply: FastifyReply, engine: Engine, pool: 
 }
 
 /** Calls back when the connection ends before the answer is written. */
-function unlessWritten(reply: FastifyReply, callback: () => void): void {
-  const { raw, request } = reply
+function unlessWritten({ raw, request }: FastifyReply, callback: () => void): void {
   if (request.raw.socket.destroyed) return callback()
-  raw.once('close', callback)
-  raw.once('finish', () => raw.off('close', callback))
+  // A response comes to its close either way, and has lost its connection by then where it was written.
+  raw.on('close', () => {
+    if (raw.socket?.destroyed) callback()
+  })
 }

@@ -18,13 +18,10 @@ const MAX_WAITING_IN_ALL = 50_000
  * Those that wait are bounded by not reading on. A chunk that has been read can't be given back, so a connection may have
  * one more chunk's worth; where all together have too many, those who do are cut off when they bring the next.
  *
- * A request that does not come behind another, which is nearly every one, costs an entry in a map.
+ * A request that does not come behind another, which is nearly every one, costs a look into a map.
  */
 export class Pipelines {
-  /** The last response that each connection was promised. */
-  readonly #last = new WeakMap<Socket, ServerResponse>()
-  readonly #waiting = new Map<Socket, number>()
-  readonly #broken = new WeakSet<Socket>()
+  readonly #connections = new WeakMap<Socket, Connection>()
   #waitingInAll = 0
 
   /** Comes between a server and those who listen for its requests. */
@@ -32,23 +29,24 @@ export class Pipelines {
     const serve = server.listeners('request') as ((request: IncomingMessage, response: ServerResponse) => void)[]
     server.removeAllListeners('request')
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      const { socket } = request
-      this.#last.set(socket, response)
+      const connection = this.#of(request.socket)
+      connection.last = response
       // Node gives a response its connection when it is its turn.
       if (response.socket !== null) for (const each of serve) each(request, response)
-      else this.#wait(socket, request, response, serve)
+      else this.#wait(connection, request, response, serve)
     })
     server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-      this.#last.set(request.socket, response)
+      this.#of(request.socket).last = response
     })
     const attend = (socket: Socket): void => {
+      const connection = this.#of(socket)
       // Node reads on after each request and each answer.
-      socket.on('resume', () => this.#pauseIfFull(socket))
-      socket.on('close', () => this.#forget(socket))
+      socket.on('resume', () => pauseIfFull(connection))
+      socket.on('close', () => this.#count(connection, -connection.waiting))
       // What Node calls after an answer that is the last.
       const { destroySoon } = socket
       socket.destroySoon = () => {
-        if (this.#last.get(socket)?.req.complete === false) endGently(socket)
+        if (connection.last?.req.complete === false) endGently(socket)
         else destroySoon.call(socket)
       }
     }
@@ -62,8 +60,9 @@ export class Pipelines {
    * for. Where an answer has begun to a request that did not come to its end, there is no way to give another.
    */
   breakOff(socket: Socket, answer: () => void): void {
-    const last = this.#last.get(socket)
-    this.#broken.add(socket)
+    const connection = this.#of(socket)
+    const { last } = connection
+    connection.isBroken = true
     if (last === undefined || last.writableFinished) answer()
     else if (last.req.complete) last.once('finish', answer)
     else if (last.socket === null) last.once('socket', answer)
@@ -72,46 +71,58 @@ export class Pipelines {
   }
 
   #wait(
-    socket: Socket,
+    connection: Connection,
     request: IncomingMessage,
     response: ServerResponse,
     serve: ((request: IncomingMessage, response: ServerResponse) => void)[]
   ): void {
-    if (this.#waitingInAll >= MAX_WAITING_IN_ALL && this.#isFull(socket)) {
+    const { socket } = connection
+    if (this.#waitingInAll >= MAX_WAITING_IN_ALL && isFull(connection)) {
       socket.destroy()
       return
     }
-    this.#count(socket, 1)
-    this.#pauseIfFull(socket)
+    this.#count(connection, 1)
+    pauseIfFull(connection)
     response.once('socket', () => {
       // In a turn of its own: the next of a pipeline would otherwise follow without anybody else having been served.
       setImmediate(() => {
         if (socket.destroyed) return
-        this.#count(socket, -1)
-        if (!this.#isFull(socket)) socket.resume()
+        this.#count(connection, -1)
+        if (!isFull(connection)) socket.resume()
         // What broke off before its end is nothing to serve.
-        if (request.complete || !this.#broken.has(socket)) for (const each of serve) each(request, response)
+        if (request.complete || !connection.isBroken) for (const each of serve) each(request, response)
       })
     })
   }
 
-  #pauseIfFull(socket: Socket): void {
-    if (this.#isFull(socket)) socket.pause()
-  }
-
-  #isFull(socket: Socket): boolean {
-    return (this.#waiting.get(socket) ?? 0) > MAX_WAITING
-  }
-
-  #count(socket: Socket, more: number): void {
-    const waiting = (this.#waiting.get(socket) ?? 0) + more
+  #count(connection: Connection, more: number): void {
+    connection.waiting += more
     this.#waitingInAll += more
-    if (waiting === 0) this.#waiting.delete(socket)
-    else this.#waiting.set(socket, waiting)
   }
 
-  #forget(socket: Socket): void {
-    this.#waitingInAll -= this.#waiting.get(socket) ?? 0
-    this.#waiting.delete(socket)
+  #of(socket: Socket): Connection {
+    const known = this.#connections.get(socket)
+    if (known !== undefined) return known
+    const connection = { socket, last: undefined, waiting: 0, isBroken: false }
+    this.#connections.set(socket, connection)
+    return connection
   }
+}
+
+/** What is known of a connection. */
+interface Connection {
+  readonly socket: Socket
+  /** The last response that it was promised. */
+  last: ServerResponse | undefined
+  /** How many requests wait for their turn. */
+  waiting: number
+  isBroken: boolean
+}
+
+function isFull({ waiting }: Connection): boolean {
+  return waiting > MAX_WAITING
+}
+
+function pauseIfFull(connection: Connection): void {
+  if (isFull(connection)) connection.socket.pause()
 }

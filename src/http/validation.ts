@@ -23,15 +23,14 @@ export const validatorCompiler: FastifySchemaCompiler<JsonSchema> = ({ schema, h
   const validator = Schema.Compile(schema)
   const part = PARTS[httpPart as keyof typeof PARTS]
   const convert = part === 'query' ? convertQuery(schema) : undefined
-  return (data: unknown) => {
-    const value = convert === undefined ? data : convert(data as Record<string, unknown>)
-    if (validator.Check(value)) return { value }
-    return { error: new InvalidRequest(explain(schema, value, part)) }
+  return (value: unknown) => {
+    convert?.(value as Record<string, unknown>)
+    return validator.Check(value) || { error: new InvalidRequest(explain(schema, value, part)) }
   }
 }
 
 /** Turns those parameters of a query that should be numbers or booleans, and are written as such, into these. */
-function convertQuery(schema: JsonSchema): (query: Record<string, unknown>) => Record<string, unknown> {
+function convertQuery(schema: JsonSchema): (query: Record<string, unknown>) => void {
   const { properties } = schema as { properties: Record<string, JsonSchema> }
   const types = Object.entries(properties).map(([name, { type }]) => [name, type] as const)
   return query => {
@@ -41,7 +40,6 @@ function convertQuery(schema: JsonSchema): (query: Record<string, unknown>) => R
       if (type === 'integer' && /^-?\d{1,16}$/.test(text)) query[name] = Number(text)
       if (type === 'boolean' && (text === 'true' || text === 'false')) query[name] = text === 'true'
     }
-    return query
   }
 }
 
