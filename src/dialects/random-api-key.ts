@@ -107,7 +107,7 @@ export function registerRandomApiKey(app: App, engine: Engine): void {
       const lease = await engine.acquire(POOL, { owner: callerName(request) }, new Caller(reply))
       if (isRefusal(lease)) return refuseUnless(reply, lease, 404, NO_KEY)
       request.deeds = [{ id: lease.keyId, fence: lease.fence }]
-      releaseUnlessWritten(reply, engine, POOL, [lease])
+      releaseUnlessWritten(reply, engine, POOL, () => [lease])
       const key = await engine.key(POOL, lease.keyId, true)
       return isRefusal(key) ? refuseUnless(reply, key, 404, NO_KEY) : rowOf(key)
     }

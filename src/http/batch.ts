@@ -40,7 +40,7 @@ export function registerBatch(app: App, engine: Engine): void {
       const retry = retryOf(request)
       const owned = ownAll(operations, callerName(request))
       return respond(reply, engine.batch(pool, owned, { retry, owner: ownerOf(request) }), outcomes => {
-        if (retry === undefined) releaseUnlessWritten(reply, engine, pool, acquired(outcomes))
+        if (retry === undefined) releaseUnlessWritten(reply, engine, pool, () => acquired(outcomes))
         reply.send({ results: outcomes.map(outcome => wireOutcome(outcome, pool, request.id)) })
       })
     }

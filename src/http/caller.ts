@@ -20,9 +20,14 @@ export class Caller {
 }
 
 /** Nobody learns of leases whose answer can't be written: they end at once, not at their deadline. */
-export function releaseUnlessWritten(reply: FastifyReply, engine: Engine, pool: string, leases: LeaseView[]): void {
+export function releaseUnlessWritten(
+  reply: FastifyReply,
+  engine: Engine,
+  pool: string,
+  leases: () => LeaseView[]
+): void {
   unlessWritten(reply, () => {
-    for (const { id } of leases) {
+    for (const { id } of leases()) {
       Promise.resolve(engine.release(pool, id)).catch((error: unknown) => {
         reply.log.error(
           { err: error, lease: id },

@@ -53,7 +53,7 @@ export function registerLeases(app: App, engine: Engine): void {
       const retry = retryOf(request)
       const asked = { leaseMs, holder, waitMs, owner: callerName(request) }
       return respond(reply, engine.acquire(pool, asked, new Caller(reply, retry)), lease => {
-        if (retry === undefined) releaseUnlessWritten(reply, engine, pool, [lease])
+        if (retry === undefined) releaseUnlessWritten(reply, engine, pool, () => [lease])
         reply.code(201).header('location', `/v1/pools/${pool}/leases/${lease.id}`)
         reply.send(wireLease(lease, pool))
       })

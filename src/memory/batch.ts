@@ -9,15 +9,24 @@ export type BatchVerbs = {
   ) => ReturnType<KeyVerbs[V]> | Refusal
 }
 
-/** Applies an operation, on leases as `owner` where given. */
+/**
+ * Applies an operation, on leases as `owner` where given. The members are named one by one: to spread an operation costs as
+ * much as to release a lease.
+ */
 export function operate(pool: BatchVerbs, operation: Operation, owner: string | undefined): Outcome {
   switch (operation.op) {
-    case 'acquire':
-      return { op: 'acquire', value: pool.tryAcquire({ ...operation, owner: operation.owner ?? owner }) }
-    case 'renew':
-      return { op: 'renew', value: pool.renew(operation.lease, { ...operation, owner }) }
-    case 'release':
-      return { op: 'release', value: done(pool.release(operation.lease, { ...operation, owner })) }
+    case 'acquire': {
+      const { leaseMs, holder } = operation
+      return { op: 'acquire', value: pool.tryAcquire({ leaseMs, holder, owner: operation.owner ?? owner }) }
+    }
+    case 'renew': {
+      const { lease, leaseMs, keepAlive } = operation
+      return { op: 'renew', value: pool.renew(lease, { leaseMs, keepAlive, owner }) }
+    }
+    case 'release': {
+      const { lease, cooldownMs } = operation
+      return { op: 'release', value: done(pool.release(lease, { cooldownMs, owner })) }
+    }
     case 'keepAlive':
       return { op: 'keepAlive', value: pool.keepAlive(operation.id) }
     case 'activate': {
