@@ -19,16 +19,25 @@ export function isSkipped(t: Pick<Test, 'comment'>): boolean {
   return true
 }
 
-/** A server of the test's own, on a free port and without persistence, ended with the test. */
-export async function startRedis(t: Pick<Test, 'teardown'>, command = SERVERS[0] as string, args: string[] = []) {
+const EPHEMERAL = ['--save', '', '--appendonly', 'no']
+
+/**
+ * A server of the test's own, on a free port and without persistence, ended with the test. `configure` may write a file
+ * of its settings, and gives the arguments that come first.
+ */
+export async function startRedis(
+  t: Pick<Test, 'teardown'>,
+  command = SERVERS[0] as string,
+  args: string[] = [],
+  configure?: (directory: string) => string[]
+) {
   const directory = mkdtempSync(join(tmpdir(), 'keypool-redis-'))
   const port = await freePort()
+  const first = configure?.(directory) ?? EPHEMERAL
   const start = (): ChildProcess =>
-    spawn(
-      command,
-      ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory, ...args],
-      { stdio: 'ignore' }
-    )
+    spawn(command, [...first, '--port', String(port), '--bind', '127.0.0.1', '--dir', directory, ...args], {
+      stdio: 'ignore'
+    })
   let server = start()
   const client = new Redis({ port, host: '127.0.0.1', retryStrategy: () => 20, maxRetriesPerRequest: null })
   client.on('error', () => undefined)
