@@ -31,7 +31,7 @@ async function main(): Promise<void> {
     error: (members, message) => told.log?.error(members, message)
   }
   const access = await Access.open(config.access, clock, log)
-  const { engine, start, promise } = await openEngine(config, clock, log)
+  const { engine, start, lost, promise } = await openEngine(config, clock, log)
   const service = await buildApp({
     engine,
     logger: { level: config.logLevel },
@@ -61,6 +61,8 @@ async function main(): Promise<void> {
     process.on(signal, () => (stopped ??= stop(service, engine, access, connections, config, signal)))
   }
   service.app.log.info({ docs: `${address}/docs` }, `keypool listens on ${address}; ${promise}`)
+  // Whoever supervises it starts it anew. What was acknowledged is on the disk.
+  void lost?.then(error => end('ends', error))
   // It listens while it recovers: /livez answers, /readyz says how far it is.
   try {
     await start(() => service.prepare())
@@ -116,7 +118,9 @@ async function finish(app: Service['app'], connections: ReadonlySet<Socket>): Pr
   await app.close()
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`keypool does not start: ${error instanceof Error ? error.message : String(error)}\n`)
+function end(how: string, error: unknown): never {
+  process.stderr.write(`keypool ${how}: ${error instanceof Error ? error.message : String(error)}\n`)
   process.exit(1)
-})
+}
+
+main().catch((error: unknown) => end('does not start', error))

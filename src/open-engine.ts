@@ -11,6 +11,8 @@ export interface OpenedEngine {
    * needs; it is called when the engine first can, and again where what it keeps may have been lost.
    */
   start(prepare: () => Promise<void>): Promise<void>
+  /** Resolved, with why, where it can't go on: only a new process can. Absent where that does not happen. */
+  lost?: Promise<Error>
   /** What becomes of the keys, in words. */
   promise: string
 }
@@ -49,6 +51,7 @@ export async function openEngine({ dataDir, redis }: Config, clock: Clock, log: 
       await engine.start()
       await prepare()
     },
+    lost: engine.lost,
     promise: `what it acknowledges is on disk, in ${dataDir}`
   }
 }

@@ -53,6 +53,11 @@ export class DurableEngine implements Engine {
   #closed: Promise<void> | undefined
   readonly #deletions = new Map<JournaledPool, Promise<'deleted' | Anytime>>()
 
+  #loss: Error | undefined
+  #lose: (error: Error) => void = () => undefined
+  /** Resolved, with why, where nothing can be written any more: only a new process can. */
+  readonly lost = new Promise<Error>(resolve => (this.#lose = resolve))
+
   constructor(options: DurableEngineOptions) {
     this.#options = options
   }
@@ -64,6 +69,10 @@ export class DurableEngine implements Engine {
   async start(): Promise<void> {
     const { directory, clock: wall, random, onFault, log } = this.#options
     const store = (this.#store = this.#options.store ?? new ThreadedStore(directory))
+    void store.lost.then(error => {
+      this.#loss = error
+      this.#lose(error)
+    })
     const scan = await store.scan()
     const { head } = scan
     const heartbeat = (this.#heartbeat = new Heartbeat(join(directory, ALIVE_FILE), error =>
@@ -216,6 +225,7 @@ export class DurableEngine implements Engine {
   }
 
   readiness(): string[] {
+    if (this.#loss !== undefined) return [`the storage is lost: ${this.#loss.message}`]
     if (this.#running === undefined) {
       const { rows, of } = this.#recovery?.progress ?? { rows: 0, of: 0 }
       return [`recovering: ${rows} of ${of} rows are read`]

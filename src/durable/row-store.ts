@@ -23,6 +23,8 @@ export interface Scan {
 
 /** Rows on a disk, as the engine uses them. A promise is rejected where the disk fails; nothing has changed then. */
 export interface RowStore {
+  /** Resolved, with why, where nothing can be read or written any more in this process. */
+  readonly lost: Promise<Error>
   /** Checks what there is, before `open`. Rejected, as reading it is, with a message for people where it is damaged. */
   scan(): Promise<Scan>
   /** Opens what there is, or makes it. */

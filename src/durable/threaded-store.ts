@@ -34,12 +34,15 @@ const ENTRY = new URL(import.meta.url.replace(/threaded-store(\.[jt]s)$/, 'store
 
 /** A Store in a thread of its own, so that nobody waits for the disk but those whose changes it writes. */
 export class ThreadedStore implements RowStore {
+  /** Resolved where the thread has ended by itself: what LMDB has open in this process is in no known state then. */
+  readonly lost: Promise<Error>
   readonly #directory: string
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   #calls = 0
   #ended: Error | undefined
   #scan: StoreScan | undefined
+  #closing = false
 
   /** `entry` is the file that the thread runs. */
   constructor(directory: string, entry = ENTRY) {
@@ -51,8 +54,14 @@ export class ThreadedStore implements RowStore {
       if (error === undefined) waiting?.resolve(value)
       else waiting?.reject(new StoreError(error))
     })
-    this.#worker.on('error', error => this.#end(error))
-    this.#worker.on('exit', () => this.#end(new Error("the store's thread has ended")))
+    this.lost = new Promise(resolve => {
+      const end = (error: Error): void => {
+        this.#end(error)
+        if (!this.#closing) resolve(error)
+      }
+      this.#worker.on('error', error => end(new Error(`the store's thread has ended: ${error.message}`)))
+      this.#worker.on('exit', () => end(new Error("the store's thread has ended")))
+    })
   }
 
   async scan(): Promise<Scan> {
@@ -86,6 +95,7 @@ export class ThreadedStore implements RowStore {
   }
 
   async close(): Promise<void> {
+    this.#closing = true
     await this.#scan?.close()
     if (this.#ended === undefined) await this.#call({ verb: 'close' })
     await this.#worker.terminate()

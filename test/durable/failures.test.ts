@@ -267,3 +267,13 @@ t.test('a store that does not answer makes the service not ready', async t => {
   await turns(5)
   t.strictSame(engine.readiness(), [])
 })
+
+t.test('a store that is lost is told, and nothing is served as if it were there', async t => {
+  const { engine, store } = await createDurable(t)
+  const error = new Error("the store's thread has ended")
+  store.fault = { message: error.message, reads: true }
+  store.lose(error)
+  t.equal(await engine.lost, error)
+  t.strictSame(engine.readiness(), ["the storage is lost: the store's thread has ended"])
+  t.strictSame(await engine.generate(POOL, { count: 1, metadata: null }), UNAVAILABLE)
+})

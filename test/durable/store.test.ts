@@ -10,6 +10,7 @@ import { Store } from '../../src/durable/store.ts'
 import type { Scan } from '../../src/durable/row-store.ts'
 import { ThreadedStore } from '../../src/durable/threaded-store.ts'
 import { createDirectory } from '../support/create-durable.ts'
+import { turns } from '../support/create-engine.ts'
 
 /** All rows of a store, read from end to end. */
 async function rowsOf({ blocks }: Scan): Promise<[key: string, value: string][]> {
@@ -175,6 +176,22 @@ t.test("what the thread's store refuses is told with its name", async t => {
   t.teardown(() => store.close())
   await t.rejects(store.read([]), /not open/)
   await t.rejects(store.open(), { name: /Error/, message: /null bytes/ })
+})
+
+t.test('a thread that ends by itself is a loss, one that is closed is none', async t => {
+  const dying = new URL(
+    'data:text/javascript,import { parentPort } from "node:worker_threads"; parentPort.on("message", () => { throw new Error("no such luck") })'
+  )
+  const store = new ThreadedStore(createDirectory(t), dying)
+  await t.rejects(store.open(), /thread has ended: no such luck/)
+  t.match(await store.lost, { message: /no such luck/ })
+  await t.rejects(store.reopen(), /no such luck/)
+  await store.close()
+
+  const other = new ThreadedStore(createDirectory(t), ENTRY)
+  await other.open()
+  await other.close()
+  t.equal(await Promise.race([other.lost, turns(3).then(() => 'none')]), 'none')
 })
 
 t.test('the file is readable for its user alone', async t => {

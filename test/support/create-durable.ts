@@ -29,6 +29,10 @@ export class FaultyStore implements RowStore {
   /** While set, commits do not end. */
   hold: Promise<void> | undefined
 
+  /** The store is lost. */
+  lose: (error: Error) => void = () => undefined
+  readonly lost = new Promise<Error>(resolve => (this.lose = resolve))
+
   constructor(directory: string) {
     this.#directory = directory
   }
