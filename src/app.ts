@@ -13,7 +13,7 @@ import { auditCalls } from './http/audit.ts'
 import { registerBatch } from './http/batch.ts'
 import { guardAgainstBrowsers } from './http/browsers.ts'
 import { MAX_BODY_BYTES, readBodies } from './http/bodies.ts'
-import { connectionOptions, limitConnections } from './http/connections.ts'
+import { connectionOptions, limitConnections, rememberAddresses } from './http/connections.ts'
 import { answerFrameworkError, guardEdge, logRequests, requestIds } from './http/edge.ts'
 import { registerKeys } from './http/keys.ts'
 import { registerLeases } from './http/leases.ts'
@@ -87,6 +87,7 @@ export async function buildApp(options: AppOptions): Promise<Service> {
     [certificate === undefined ? 'http' : 'https']: { ...http, ...certificate }
   })
   limitConnections(app.server)
+  rememberAddresses(app.server)
   pipelines.attach(app.server)
   answerUnheard(app.server, nextId, pipelines)
   // One logger for all: a child for each request costs more than the request's own work.

@@ -45,9 +45,16 @@ export class RepeatedEntries {
       return
     }
     this.#timer ??= this.#clock.after(SUM_MS, () => this.flush())
-    const { outcome } = entry
-    const nothing = { verb: null, pool: null, id: null, fence: null, requestId: null }
-    this.#sums.set(group, { ...who, ...nothing, outcome, times: 0 })
+    this.#sums.set(group, {
+      ...who,
+      verb: null,
+      pool: null,
+      id: null,
+      fence: null,
+      outcome: entry.outcome,
+      requestId: null,
+      times: 0
+    })
     this.#write(entry)
   }
 }

@@ -62,7 +62,8 @@ export function auditCalls(
       for (const { verb = operationId, id = null, fence = null, outcome: own = outcome } of deeds) {
         const entry = {
           token: callerName(request) ?? null,
-          remote: request.ip,
+          // Whatever the type says, a connection that was reset before anybody looked has no address.
+          remote: (request.ip as string | undefined) ?? null,
           verb,
           pool: poolOf(request, outcome),
           id,

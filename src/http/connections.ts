@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyHttpOptions } from 'fastify'
 
 /** The whole of a request, from its first byte to its last: 4 MiB in 30 s are 1.1 Mbit/s. Waiting for an answer does not count. */
@@ -37,6 +38,16 @@ export function connectionOptions(
       // Where that of the headers is the longer one, Node exchanges the two.
       headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeoutMs)
     }
+  }
+}
+
+/**
+ * Node asks the system for the address of a connection when somebody wants it, and remembers the answer. By then the
+ * connection may have been reset, and have none: its caller would be unknown to the audit trail and to the rate.
+ */
+export function rememberAddresses(server: Server): void {
+  for (const event of ['connection', 'secureConnection']) {
+    server.on(event, (connection: Socket) => void connection.remoteAddress)
   }
 }
 

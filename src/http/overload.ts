@@ -54,7 +54,8 @@ export class TooManyRequests {}
 
 /** A token's name has no space, so that none is taken for an address. Of IPv6 the network, /64, which one caller has. */
 function tokenOrAddress({ caller, ip }: FastifyRequest): string {
-  return caller === undefined ? `address ${normalizeIP(ip)}` : `token ${caller.name}`
+  // Whatever the type says, a connection that was reset before anybody looked has no address.
+  return caller === undefined ? `address ${normalizeIP(String(ip))}` : `token ${caller.name}`
 }
 
 /**

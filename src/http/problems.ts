@@ -151,11 +151,11 @@ export interface Problem {
 export const PROBLEM_TYPE = 'application/problem+json'
 
 /**
- * After how many seconds callers try again, where nobody knows when that will be of use: each of them in turn after one more,
- * so that those who are refused in one moment do not all come back in another.
+ * Where nobody knows when it will be of use to try again, callers are told 1, 2, 3 and 4 seconds in turn: those who are
+ * refused in one moment do not all come back in another.
  */
 const RETRY_SPREAD_S = 4
-let refusals = 0
+let spread = 0
 
 export function problem(code: ProblemCode, instance: string, detail: string, members: object = {}): Problem {
   const { status, title } = PROBLEMS[code]
@@ -164,7 +164,7 @@ export function problem(code: ProblemCode, instance: string, detail: string, mem
 
 /** While this server stops, another may take the call at once. */
 function retryAfter(code: ProblemCode): number {
-  return code === 'draining' ? 1 : 1 + (refusals++ % RETRY_SPREAD_S)
+  return code === 'draining' ? 1 : 1 + (spread++ % RETRY_SPREAD_S)
 }
 
 /** Answers with a problem. A 503 says when to try again. */

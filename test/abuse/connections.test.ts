@@ -1,5 +1,8 @@
 import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { once } from 'node:events'
 import t from 'tap'
+import type { AuditEntry } from '../../src/access/audit-entry.ts'
 import { createService } from '../support/create-service.ts'
 import { othersAreServed, RudeClient, untilConnections } from '../support/abuse.ts'
 
@@ -18,6 +21,33 @@ function fileLimit(): number {
     return 2000 + RESERVE
   }
 }
+
+t.test('who resets a connection is known by its address all the same', async t => {
+  const { app, listen } = await createService(t)
+  const port = await listen()
+  const accepted = once(app.server, 'connection')
+  const client = new RudeClient(t, port)
+  const [connection] = (await accepted) as [Socket]
+  connection.on('error', () => undefined).resume()
+  const closed = new Promise(resolve => connection.once('close', resolve))
+  client.socket.resetAndDestroy()
+  await closed
+  t.equal(connection.remoteAddress, '127.0.0.1')
+})
+
+t.test('a connection that was reset before anybody looked is a caller without an address', async t => {
+  const told: AuditEntry[] = []
+  const tell = (entry: AuditEntry) => void told.push(entry)
+  const { app, call } = await createService(t, {
+    rateLimit: 1000,
+    trail: { write: tell, sumUp: tell, fault: undefined }
+  })
+  app.addHook('onRequest', async request => {
+    Object.defineProperty(request, 'ip', { value: undefined })
+  })
+  t.match(await call('POST', 'leases'), { status: 404 })
+  t.match(told, [{ remote: null, outcome: 'no-free-key' }])
+})
 
 t.test('idle connections cost others nothing', async t => {
   const { app, listen, generate } = await createService(t)
