@@ -152,7 +152,8 @@ export interface Refusals {
   overloaded: unknown
   'policy-locked': unknown
   'pool-full': unknown
-  'storage-unavailable': unknown
+  /** `unsure`: the call may have been carried out; otherwise nothing was changed. */
+  'storage-unavailable': { unsure?: true }
   'too-many-pools': unknown
   'unknown-key': unknown
   'unknown-pool': unknown

@@ -79,9 +79,11 @@ const ANSWERS = {
     detail: 'alphabet, length and prefix can not change while the pool has a living or retired key.'
   }),
   'pool-full': () => ({ code: 'pool-full', detail: 'Nothing was added: the pool would pass its maxKeys.' }),
-  'storage-unavailable': () => ({
+  'storage-unavailable': ({ unsure }) => ({
     code: 'storage-unavailable',
-    detail: 'The storage can not be written at present; nothing was changed.'
+    detail: unsure
+      ? 'The storage did not answer: the call may have been carried out. It is safe to repeat with its Idempotency-Key.'
+      : 'The storage can not be written at present; nothing was changed.'
   }),
   'too-many-pools': () => ({
     code: 'too-many-pools',

@@ -1,6 +1,7 @@
 import type { Engine, Operation, Outcome, Refusal, Retry } from '../engine.ts'
 import type { Random } from '../pool/key-pool.ts'
 import { parseLeaseId } from '../pool/lease-id.ts'
+import { Unavailable } from './connection.ts'
 import { fraction } from './key-factory.ts'
 import type { PoolScripts } from './pool-scripts.ts'
 import { readKey, readLease, readRefusal, type Reply } from './replies.ts'
@@ -31,7 +32,12 @@ export class BatchCalls {
       const piece = operations.slice(from, from + AT_ONCE)
       const marks = retry === undefined ? ['', ''] : [`batch ${from} ${retry.scope}`, retry.fingerprint]
       const asked = piece.map(operation => JSON.stringify(this.#asked(operation, owner)))
-      const reply = await this.#scripts.untilCaughtUp(() => this.#scripts.run('batch', ...marks, ...asked))
+      const reply = await this.#scripts
+        .untilCaughtUp(() => this.#scripts.run('batch', ...marks, ...asked))
+        .catch((error: unknown) => {
+          // Pieces before it have been done.
+          throw error instanceof Unavailable ? new Unavailable(error.message, error.unsure || from > 0) : error
+        })
       if (reply[0] !== NOTHING[0]) return readRefusal(reply)
       for (const [i, answer] of (reply[1] as Reply[]).entries()) {
         outcomes.push(outcomeOf((piece[i] as Operation).op, answer))

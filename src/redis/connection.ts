@@ -9,8 +9,16 @@ const CONNECT_MS = 5000
 /** How long until a lost connection is tried again: longer each time, up to the last. */
 const RETRY_MS = [50, 100, 200, 500, 1000]
 
-/** The server can't be reached, or can't do what it is asked to at present; what a call came to may be unknown. */
-export class Unavailable extends Error {}
+/** The server can't be reached, or can't do what it is asked to at present. */
+export class Unavailable extends Error {
+  /** The call was under way: it may have been carried out. */
+  readonly unsure: boolean
+
+  constructor(message: string, unsure: boolean) {
+    super(message)
+    this.unsure = unsure
+  }
+}
 
 /** A server, or several, that run scripts: Redis or Valkey. */
 export interface Server {
@@ -39,6 +47,9 @@ type Client = Redis | Cluster
 /** What a server says where it can't do something at present, by the first word of its answer. */
 const TROUBLES =
   /^(OOM|READONLY|LOADING|MISCONF|CLUSTERDOWN|TRYAGAIN|MASTERDOWN|NOREPLICAS|BUSY|NOAUTH|WRONGPASS|NOPERM) /
+
+/** What the client says where it has sent nothing. */
+const NOT_SENT = /enableOfflineQueue/
 
 /**
  * A connection to the server and one to hear by. Calls of the same turn of the event loop share a packet. A lost
@@ -101,7 +112,7 @@ export class Connection implements Server {
       if (name === 'ReplyError' && !TROUBLES.test(message)) throw error
       // Also where the connection stands, and the server is silent, or can't write.
       if (this.#trouble === undefined) this.#change(message)
-      throw new Unavailable(message, { cause: error })
+      throw new Unavailable(message, name !== 'ReplyError' && !NOT_SENT.test(message))
     }
   }
 

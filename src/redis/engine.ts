@@ -1,11 +1,12 @@
 import type { Clock, Timer } from '../clock.ts'
-import { DEFAULT_POOL, type Engine, MAX_POOLS, type PoolView, type Refusal } from '../engine.ts'
+import { DEFAULT_POOL, type Engine, MAX_POOLS, POOL_NAME_PATTERN, type PoolView, type Refusal } from '../engine.ts'
 import type { Log } from '../log.ts'
 import { assertPolicy, DEFAULT_POLICY } from '../pool/policy.ts'
 import { cryptoRandom, type Policy, type Random } from '../pool/key-pool.ts'
 import { type Server, Unavailable } from './connection.ts'
 import { RedisPool } from './redis-pool.ts'
 
+const POOL_NAME = new RegExp(POOL_NAME_PATTERN)
 /** The hash of all pools' names, each with its entry: see register.lua. */
 const POOLS = 'keypool:pools'
 /** How often the sweep looks for pools that it does not know, and for deadlines that other nodes have set. */
@@ -53,6 +54,8 @@ export class RedisEngine implements Engine {
   /** After a loss of the connection nobody waits under the old name. */
   #epoch = 0
   #entries = 0
+  /** Waiters that are taken back as the engine drains. */
+  readonly #farewells: Promise<unknown>[] = []
   #available = false
   #started = false
   #dismissed: Refusal<'draining'> | undefined
@@ -196,7 +199,7 @@ export class RedisEngine implements Engine {
     const refusal = (this.#dismissed ??= { refusal: 'draining' })
     for (const { line, scripts } of this.#pools.values()) {
       // What is not taken back leaves with the node, three seconds later.
-      for (const waiter of line.dismiss(refusal)) scripts.run('leave', waiter).catch(() => undefined)
+      for (const waiter of line.dismiss(refusal)) this.#farewells.push(scripts.run('leave', waiter))
     }
   }
 
@@ -204,10 +207,15 @@ export class RedisEngine implements Engine {
     this.#closed = true
     this.drain()
     this.#sweeping?.cancel()
+    await Promise.allSettled(this.#farewells)
     await this.#server.close()
   }
 
-  #in<T>(name: string, verb: (pool: RedisPool) => Promise<T> | T): Promise<T | Refusal<'storage-unavailable'>> {
+  async #in<T>(
+    name: string,
+    verb: (pool: RedisPool) => Promise<T> | T
+  ): Promise<T | Refusal<'storage-unavailable' | 'unknown-pool'>> {
+    if (!POOL_NAME.test(name)) return { refusal: 'unknown-pool' }
     return this.#whileAvailable(() => verb(this.#pool(name)))
   }
 
@@ -215,7 +223,7 @@ export class RedisEngine implements Engine {
     try {
       return await verb()
     } catch (error) {
-      if (error instanceof Unavailable) return { refusal: 'storage-unavailable' }
+      if (error instanceof Unavailable) return { refusal: 'storage-unavailable', ...(error.unsure && { unsure: true }) }
       throw error
     }
   }
@@ -251,7 +259,7 @@ export class RedisEngine implements Engine {
     }
     log.warn({ trouble }, 'the Redis server can not be used: callers are refused until it can')
     this.#epoch++
-    for (const { line } of this.#pools.values()) line.dismiss({ refusal: 'storage-unavailable' })
+    for (const { line } of this.#pools.values()) line.dismiss({ refusal: 'storage-unavailable', unsure: true })
   }
 
   #sweepLater(): void {

@@ -52,7 +52,7 @@ export class KeyFactory {
       if (!Array.isArray(drawn)) return drawn.reply
       const keys = drawn.flatMap(key => this.#entryOf(key, text))
       const reply = await this.#ask(() =>
-        this.#scripts.run('generate', this.#shape.name, count, ...marksOf(retry), ...keys)
+        this.#scripts.run('generate', this.#shape.name, count, ...marksOfKeys(retry), ...keys)
       )
       if (reply[0] !== 'again' && reply[0] !== 'stale') return reply
     }
@@ -62,7 +62,9 @@ export class KeyFactory {
   async import(imports: readonly KeyImport[], retry: Retry | undefined): Promise<Reply> {
     for (;;) {
       const keys = imports.flatMap(({ key, metadata }) => this.#entryOf(key, metadata ? JSON.stringify(metadata) : ''))
-      const reply = await this.#ask(() => this.#scripts.run('importKeys', this.#shape.name, ...marksOf(retry), ...keys))
+      const reply = await this.#ask(() =>
+        this.#scripts.run('importKeys', this.#shape.name, ...marksOfKeys(retry), ...keys)
+      )
       if (reply[0] !== 'stale') return reply
     }
   }
@@ -99,7 +101,12 @@ export class KeyFactory {
   }
 }
 
-/** What a script needs to know a retry by. */
+/** What a script knows a call by that makes keys. */
+function marksOfKeys(retry: Retry | undefined): [scope: string, fingerprint: string] {
+  return retry === undefined ? ['', ''] : [`keys ${retry.scope}`, retry.fingerprint]
+}
+
+/** What a script knows a retry by. */
 export function marksOf(retry: Retry | undefined): [scope: string, fingerprint: string] {
   return retry === undefined ? ['', ''] : [retry.scope, retry.fingerprint]
 }

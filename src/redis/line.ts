@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../clock.ts'
-import type { Engine, Refusal } from '../engine.ts'
+import type { Engine } from '../engine.ts'
 import type { AcquireRequest, Random } from '../pool/key-pool.ts'
 import type { Retry } from '../engine.ts'
 import { Unavailable } from './connection.ts'
@@ -180,6 +180,7 @@ export class NodeLine {
 
   #fail(error: unknown): void {
     if (!(error instanceof Unavailable)) this.#options.onFault(error)
-    this.dismiss({ refusal: 'storage-unavailable' } satisfies Refusal)
+    // They may have been given keys that they will never hear of: their leases end by themselves.
+    this.dismiss({ refusal: 'storage-unavailable', unsure: true })
   }
 }

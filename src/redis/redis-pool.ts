@@ -160,11 +160,11 @@ export class RedisPool {
         : await ask('')
       if ('answer' in reply) return reply.answer
       if (reply[0] === 'granted') return this.#given(readLease(reply), retry, signal)
-      if (reply[0] === 'joined' && clock.now() < until) {
+      if (reply[0] === 'joined' && mayWait && clock.now() < until) {
         await new Promise<void>(resolve => clock.after(JOIN_MS, resolve))
         continue
       }
-      if (reply[0] === 'joined') return this.#noFreeKey()
+      if (reply[0] === 'joined') return dismissed() ?? this.#noFreeKey()
       if (reply[0] === 'no-free-key' && waitMs > 0) return dismissed() ?? readRefusal(reply)
       return readRefusal(reply)
     }

@@ -95,7 +95,7 @@ class Link implements Server {
   }
 
   async #told<T>(verb: string, ask: () => Promise<T>): Promise<T> {
-    if (this.#isCut) throw new Unavailable('cut by the test')
+    if (this.#isCut) throw new Unavailable('cut by the test', false)
     this.running++
     try {
       const answer = await ask()
