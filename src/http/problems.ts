@@ -125,7 +125,7 @@ export const PROBLEMS = {
   'storage-unavailable': kind(
     503,
     'The storage can not be written',
-    'Nothing was changed, and reads go on. `/readyz` says why; the server writes again by itself when the fault is gone. Try again later.'
+    'Nothing was changed, unless `detail` says that the call may have been carried out: repeat it with its `Idempotency-Key` then. `/readyz` says why; the server writes again by itself when the fault is gone. Try again later.'
   ),
   draining: kind(
     503,

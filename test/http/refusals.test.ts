@@ -125,3 +125,11 @@ t.test('the reason is told in words, too', async t => {
   t.not(empty.body.detail, held.body.detail)
   invalid(t, await answerTo({ refusal: 'lease-too-long' }), 'body', '/leaseMs')
 })
+
+t.test('who can not know whether the call was carried out is told so', async t => {
+  const answerTo = await createRefusing(t)
+  t.match((await answerTo({ refusal: 'storage-unavailable' })).body.detail, 'nothing was changed')
+  const unsure = await answerTo({ refusal: 'storage-unavailable', unsure: true })
+  refused(t, unsure, 'storage-unavailable')
+  t.match(unsure.body.detail, 'may have been carried out')
+})
