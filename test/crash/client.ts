@@ -4,6 +4,7 @@ import type { Answer, Caller } from './caller.ts'
 import type { KeyEntry, LeaseEntry } from './entries.ts'
 import type { Ledger } from './ledger.ts'
 import { keySeen, leaseSeen } from './read-all.ts'
+import { SPENT } from './spender.ts'
 
 /** Where most happens: keys that age, and keys that do not. */
 const POOLS = ['default', 'ageless'] as const
@@ -12,6 +13,7 @@ const BRIEF = 'brief'
 export const POLICIES: readonly [name: string, policy: { leaseMs: number } & Record<string, unknown>][] = [
   ['default', { leaseMs: 60_000, maxHoldMs: 3_600_000, keepAliveMs: 3_600_000 }],
   ['ageless', { leaseMs: 60_000, maxHoldMs: 3_600_000, keepAliveMs: null }],
+  [SPENT, { leaseMs: 60_000, keepAliveMs: null }],
   [BRIEF, { leaseMs: 60_000, maxHoldMs: 60_000, keepAliveMs: 1000 }]
 ]
 const KEYS_PER_POOL = 300

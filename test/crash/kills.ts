@@ -12,6 +12,7 @@ import { compare } from './comparison.ts'
 import { Ledger } from './ledger.ts'
 import { readAll } from './read-all.ts'
 import { freePort, Server } from './server.ts'
+import { Spender } from './spender.ts'
 
 const CLIENTS = 32
 const LOAD_MS = { from: 200, to: 1500 }
@@ -28,6 +29,7 @@ const directory = mkdtempSync(join(tmpdir(), 'keypool-crash-'))
 const port = await freePort()
 const ledger = new Ledger(Date.now)
 const clients = Array.from({ length: CLIENTS }, (_, i) => new Client(i, ledger, seededRandom(seed + i + 1)))
+const spender = new Spender(ledger)
 let server = new Server(directory, port)
 process.on('exit', () => server.end())
 
@@ -55,7 +57,9 @@ for (let kill = 1; kill <= kills; kill++) {
 }
 await server.kill()
 const answered = clients.reduce((sum, client) => sum + client.answered, 0)
-say(`${kills} kills in ${Math.round((Date.now() - began) / 1000)} s, ${answered} answers: nothing was lost or undone`)
+say(
+  `${kills} kills in ${Math.round((Date.now() - began) / 1000)} s, ${answered} answers, ${spender.spent} keys spent: nothing was lost or undone`
+)
 rmSync(directory, { recursive: true })
 
 async function prepare(): Promise<void> {
@@ -76,12 +80,14 @@ async function prepare(): Promise<void> {
 async function loadAndKill(loadMs: number): Promise<void> {
   let over = false
   const callers = clients.map(() => new Caller(port))
+  const spends = new Caller(port)
   const loads = clients.map((client, i) => client.load(callers[i] as Caller, () => over))
+  loads.push(spender.load(spends, () => over))
   await sleep(loadMs)
   await server.kill()
   over = true
   await Promise.all(loads)
-  for (const caller of callers) caller.close()
+  for (const caller of [...callers, spends]) caller.close()
 }
 
 /** All that was acknowledged is there, and calls that are made again come to what they came to. */
@@ -89,6 +95,8 @@ async function check(): Promise<void> {
   const callers = clients.map(() => new Caller(port))
   compare(ledger, await readAll(callers, ledger.watched, ledger.keys.values()))
   await Promise.all(clients.map((client, i) => client.retry(callers[i] as Caller)))
+  // Its fences grow past all that were seen before the kill.
+  await spender.spend(callers[0] as Caller)
   for (const caller of callers) caller.close()
 }
 
