@@ -72,6 +72,21 @@ t.test('a forgotten slot does not surface, and is not taken for the next key in 
   t.equal(heap.takeDue(500), 0)
 })
 
+t.test('a slot whose entry is late, armed or postponed so, surfaces earlier where it is armed so', async t => {
+  const heap = new DeadlineHeap(new Int32Column())
+  heap.arm(0, 1000)
+  heap.arm(1, 900)
+  heap.arm(0, 950)
+  t.strictSame(drain(heap, 949), [1])
+  t.strictSame(drain(heap, 950), [0])
+
+  heap.arm(2, 2000)
+  heap.postpone(500)
+  heap.arm(2, 2300)
+  t.strictSame(drain(heap, 2299), [])
+  t.strictSame(drain(heap, 2300), [2])
+})
+
 t.test('a million arms of the same slots leave one entry for each', async t => {
   const heap = new DeadlineHeap(new Int32Column())
   for (let at = 0; at < 1_000_000; at++) heap.arm(at % 10, at)
