@@ -1,3 +1,13 @@
+import { crc32 } from 'node:zlib'
+
+/** How many bytes a checksum takes, before the value of each row. */
+export const CHECKSUM = 4
+
+/** Of a row. */
+export function checksumOf(key: Uint8Array, payload: Uint8Array): number {
+  return crc32(payload, crc32(key))
+}
+
 /** CRC-32 as zlib has it (ISO 3309, reflected polynomial), a byte at a time: D. Sarwate, CACM 31 (1988), 1008-1013. */
 const TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte

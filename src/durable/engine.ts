@@ -154,9 +154,8 @@ export class DurableEngine implements Engine {
 
   /** The end is written before it comes: keys that are gone from memory can't be brought back. */
   deletePool(name: string): ReturnType<Engine['deletePool']> {
-    const refusal = this.#refusal()
-    const running = this.#running
-    if (refusal !== undefined || running === undefined) return refusal ?? { refusal: 'not-ready' }
+    const running = this.#writable()
+    if ('refusal' in running) return running
     const pool = running.memory.find(name)
     if (pool === undefined) return { refusal: 'unknown-pool' }
     const deletion = this.#deletions.get(pool)
@@ -255,9 +254,10 @@ export class DurableEngine implements Engine {
     await this.#store?.close()
   }
 
-  #refusal(): Anytime | undefined {
+  /** What changes go to, or why there can be none. */
+  #writable(): Running | Anytime {
     if (this.#running === undefined) return { refusal: 'not-ready' }
-    return this.#running.writer.failure === undefined ? undefined : { refusal: 'storage-unavailable' }
+    return this.#running.writer.failure === undefined ? this.#running : { refusal: 'storage-unavailable' }
   }
 
   #read<T>(verb: (memory: MemoryEngine) => T): T | Anytime {
@@ -265,9 +265,8 @@ export class DurableEngine implements Engine {
   }
 
   #change<T>(verb: (memory: MemoryEngine) => Answer<T>): Answer<T | Anytime> {
-    const refusal = this.#refusal()
-    const running = this.#running
-    if (refusal !== undefined || running === undefined) return refusal ?? { refusal: 'not-ready' }
+    const running = this.#writable()
+    if ('refusal' in running) return running
     const answer = verb(running.memory)
     return answer instanceof Promise
       ? answer.then(value => onDisk(running.writer, value))

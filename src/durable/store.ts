@@ -1,24 +1,20 @@
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { pid } from 'node:process'
-import { crc32 } from 'node:zlib'
 import { ABORT, open, type RootDatabase } from 'lmdb'
+import { CHECKSUM, checksumOf } from './checksum.ts'
 import { type Entry, pack, unpack } from './entries.ts'
+import { decodeHead, encodeHead, HEAD } from './head.ts'
 import { enginePlace, FILE, POOLS } from './layout.ts'
 import { Packer } from './packer.ts'
 import type { Head } from './row-store.ts'
 
-/** What the rows are written as. Another number is refused: see DamagedStore. */
-const FORMAT = 1
 /** Addresses are reserved for so many bytes; the file takes what is in it. */
 const MAP_BYTES = 2 ** 36
 /** Where a compact copy is made. What is left of one that was interrupted is in nobody's way. */
 const COPY = 'compacting'
 /** A file smaller than this is not worth a copy. */
 const COMPACTED_FROM_BYTES = 16 * 2 ** 20
-/** The first row by its order; no row of the layout begins with it. */
-const HEAD = Uint8Array.of(0)
-const CHECKSUM = 4
 const SUM_MODULUS = 2 ** 48
 const ALTERED = 'a row is not what was written'
 
@@ -271,24 +267,6 @@ function otherProcesses(database: RootDatabase<Buffer, Buffer>): number[] {
   return [...readers.readerList().matchAll(/^\s*(\d+) /gm)]
     .map(match => Number(match[1]))
     .filter(reader => reader !== pid)
-}
-
-function checksumOf(key: Uint8Array, payload: Uint8Array): number {
-  return crc32(payload, crc32(key))
-}
-
-function encodeHead({ count, sum, transaction, at }: Head): Buffer {
-  const payload = Buffer.from(JSON.stringify({ format: FORMAT, count, sum, transaction, at }))
-  const value = Buffer.alloc(CHECKSUM + payload.length)
-  payload.copy(value, CHECKSUM)
-  value.writeUInt32LE(checksumOf(HEAD, payload), 0)
-  return value
-}
-
-function decodeHead(value: Buffer): Head | undefined {
-  if (value.length < CHECKSUM || value.readUInt32LE(0) !== checksumOf(HEAD, value.subarray(CHECKSUM))) return undefined
-  const { format, ...head } = JSON.parse(value.toString('utf8', CHECKSUM)) as Head & { format: number }
-  return format === FORMAT ? head : undefined
 }
 
 /** The first key that does not begin with a prefix. */

@@ -12,8 +12,8 @@ const LATER_PER_GROUP = 200
 const PURGED_AT_ONCE = 200
 /** Of so many groups one has a part of what is to be removed after it, also where the next one waits. */
 const PURGED_EACH = 8
-/** How much is tried after a failure, at most. */
-const TRIAL_BYTES = 65_536
+/** How much is tried after a failure, at most: where that fits, most calls do, also beside one that is too large. */
+const TRIAL_BYTES = 4096
 /** After a failure, when to try again. */
 const RETRY_MS = 1000
 /** How long a write may take before the service counts as not ready. */

@@ -268,6 +268,26 @@ t.test('a store that does not answer makes the service not ready', async t => {
   t.strictSame(engine.readiness(), [])
 })
 
+t.test('a write that finds no room refuses who is in it; smaller ones go on', async t => {
+  const durable = await createDurable(t)
+  const { engine, store } = durable
+  const [key] = await generate(engine, 10)
+  const { commit } = store
+  store.commit = async (entries, at) => {
+    const bytes = entries.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
+    if (bytes > 10_000) throw new Error(FULL.message)
+    return commit.call(store, entries, at)
+  }
+  for (let i = 0; i < 3; i++) {
+    t.strictSame(await engine.generate(POOL, { count: 1000, metadata: null }), UNAVAILABLE)
+    // No time passes.
+    await until(() => engine.readiness().length === 0)
+    t.match(await engine.keepAlive(POOL, String(key?.id)), { id: key?.id })
+    t.match(await engine.acquire(POOL, {}), { fence: Number })
+  }
+  await agree(t, durable)
+})
+
 t.test('a store that is lost is told, and nothing is served as if it were there', async t => {
   const { engine, store } = await createDurable(t)
   const error = new Error("the store's thread has ended")
