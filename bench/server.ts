@@ -5,13 +5,15 @@ import { type Clock, systemClock } from '../src/clock.ts'
 import { DurableEngine } from '../src/durable/engine.ts'
 import type { Engine } from '../src/engine.ts'
 import { sharedSchemas } from '../src/http/schemas.ts'
+import { Connection } from '../src/redis/connection.ts'
+import { RedisEngine } from '../src/redis/engine.ts'
+import { parseRedisUrl } from '../src/redis/redis-url.ts'
 import { bytesInUse } from './measure.ts'
 import { MemoryEngine } from '../src/memory/engine.ts'
 
-// One server for the HTTP benches, in a process of its own: `keypool <keys> '' [<times as fast as time>]`, `durable <keys> <directory>`, or one of the
-// baselines. Sends its port to
-// the parent, and stops when the parent does.
-const [kind, keys = '1000', directory = '', speed = '1'] = process.argv.slice(2)
+// One server for the HTTP benches, in a process of its own: `keypool <keys> '' [<times as fast as time>]`, `durable <keys>
+// <directory>`, `redis <keys> <url>`, or one of the baselines. Sends its port to the parent, and stops when the parent does.
+const [kind, keys = '1000', place = '', speed = '1'] = process.argv.slice(2)
 
 const LEASE = {
   id: 'BkCXifihbnFc1GqC2dgGHG.1795171934166001',
@@ -49,7 +51,20 @@ function memory(): Promise<number> {
 
 async function durable(): Promise<number> {
   const log = { info: () => undefined, warn: console.error, error: console.error }
-  const engine = new DurableEngine({ directory, clock: systemClock(), log, onFault: console.error })
+  const engine = new DurableEngine({ directory: place, clock: systemClock(), log, onFault: console.error })
+  await engine.start()
+  return serve(engine)
+}
+
+async function redis(): Promise<number> {
+  const address = parseRedisUrl(place)
+  if (address === undefined) throw new Error(`${place} is no address of a Redis`)
+  const engine = new RedisEngine({
+    connect: told => new Connection({ address, ...told }),
+    clock: systemClock(),
+    log: { info: () => undefined, warn: console.error, error: console.error },
+    onFault: console.error
+  })
   await engine.start()
   return serve(engine)
 }
@@ -99,6 +114,7 @@ async function bareNode(): Promise<number> {
 const servers: Record<string, () => Promise<number>> = {
   keypool: memory,
   durable,
+  redis,
   fastify: bareFastify,
   node: bareNode
 }
