@@ -78,7 +78,7 @@ t.test('strings and objects are kept, and can be unset', async t => {
   t.equal(objects.get(1), undefined)
 })
 
-t.test('a chunk once made is never moved or copied when the column grows', async t => {
+t.test('members keep their values when the column grows by many chunks', async t => {
   const column = new Int32Column()
   column.set(0, 1)
   for (let index = CHUNK; index < 64 * CHUNK; index += CHUNK) column.set(index, index)
