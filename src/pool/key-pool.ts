@@ -8,7 +8,7 @@ import { assertPolicy, DEFAULT_POLICY, longestHold, type Policy } from './policy
 import { PoolState } from './pool-state.ts'
 import { cryptoRandom, type Random } from './random.ts'
 import { eraseRecord, readRecord, writeRecord } from './recorder.ts'
-import type { KeyspaceView, KeyView, LeaseView, PoolCounts } from './views.ts'
+import { type KeyspaceView, type KeyView, type LeaseView, type PoolCounts, viewKeyspace } from './views.ts'
 
 export type { Journal } from './journal.ts'
 export type { KeyRecord, KeyState, Metadata, RetiredRecord } from './key-record.ts'
@@ -136,10 +136,8 @@ export class KeyPool {
   }
 
   keyspace(): KeyspaceView {
-    const { spaceSize: size, unused: remaining } = this.#state.ring
-    return size <= BigInt(Number.MAX_SAFE_INTEGER)
-      ? { size: Number(size), remaining: Number(remaining) }
-      : { size: size.toString(), remaining: remaining.toString() }
+    const { spaceSize, unused } = this.#state.ring
+    return viewKeyspace(spaceSize, unused)
   }
 
   /** New random keys, all or none, in the answer with their secrets. */

@@ -3,7 +3,8 @@ import { parseLeaseId } from './lease-id.ts'
 import { longestHold, MAX_COOLDOWN_MS, MIN_LEASE_MS } from './policy.ts'
 import { APPLIED_PER_VERB, type PoolState } from './pool-state.ts'
 import { ACQUIRED_AT, FENCE, HOLD_MS, UNTIL } from './records.ts'
-import { type LeaseView, viewLease } from './views.ts'
+import { viewLeaseAt } from './slot-views.ts'
+import type { LeaseView } from './views.ts'
 
 export interface AcquireRequest {
   /** 100 … the policy's `leaseMs`, which it is where absent. */
@@ -186,6 +187,6 @@ export class Leases {
   }
 
   #view(slot: number, now: number, reveal: boolean): LeaseView {
-    return viewLease(this.#state.ring, slot, now, longestHold(this.#state.policy), reveal)
+    return viewLeaseAt(this.#state.ring, slot, now, longestHold(this.#state.policy), reveal)
   }
 }

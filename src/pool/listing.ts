@@ -1,7 +1,8 @@
 import { checkInteger, checkOptionalString } from './arguments.ts'
 import { KEY_STATES, type KeyState, stateNumber } from './key-record.ts'
 import type { PoolState } from './pool-state.ts'
-import { type KeyView, viewKey } from './views.ts'
+import { viewKeyAt } from './slot-views.ts'
+import type { KeyView } from './views.ts'
 
 export interface ListRequest {
   /** Only the keys in this state. */
@@ -55,7 +56,7 @@ export function listKeys(
   while (next !== undefined && keys.length < limit) {
     const below = Math.min(next.below, ring.count(next.state))
     if (below > 0) {
-      keys.push(viewKey(ring, ring.at(next.state, below - 1), now, false))
+      keys.push(viewKeyAt(ring, ring.at(next.state, below - 1), now, false))
       next = { ...next, below: below - 1 }
     } else {
       const following: KeyState | undefined = KEY_STATES[stateNumber(next.state) + 1]

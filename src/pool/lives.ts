@@ -3,7 +3,8 @@ import { keyId } from './key-id.ts'
 import type { Metadata } from './key-record.ts'
 import { isKey } from './policy.ts'
 import type { PoolState } from './pool-state.ts'
-import { type KeyView, viewKey } from './views.ts'
+import { viewKeyAt } from './slot-views.ts'
+import type { KeyView } from './views.ts'
 
 export interface KeyImport {
   /** 1 … 512 visible ASCII characters. */
@@ -62,7 +63,7 @@ export class Lives {
     checkBoolean('reveal', reveal)
     const now = this.#state.clock()
     const slot = this.#find(id, now)
-    return slot === undefined ? 'unknown-key' : viewKey(this.#state.ring, slot, now, reveal)
+    return slot === undefined ? 'unknown-key' : viewKeyAt(this.#state.ring, slot, now, reveal)
   }
 
   delete(id: string): 'deleted' | 'unknown-key' {
@@ -79,7 +80,7 @@ export class Lives {
     const slot = this.#find(id, now)
     if (slot === undefined) return 'unknown-key'
     if (this.#state.keepAlive(slot, now)) this.#state.journal.changed(id)
-    return viewKey(this.#state.ring, slot, now, false)
+    return viewKeyAt(this.#state.ring, slot, now, false)
   }
 
   activate(id: string): { first: boolean; key: KeyView } | 'unknown-key' {
@@ -92,7 +93,7 @@ export class Lives {
       ring.activatedAt.set(slot, now)
       journal.changed(id)
     }
-    return { first, key: viewKey(ring, slot, now, false) }
+    return { first, key: viewKeyAt(ring, slot, now, false) }
   }
 
   setMetadata(id: string, metadata: Metadata | null): KeyView | 'unknown-key' {
@@ -105,7 +106,7 @@ export class Lives {
       this.#state.setMetadata(slot, metadata)
       journal.changed(id)
     }
-    return viewKey(ring, slot, now, false)
+    return viewKeyAt(ring, slot, now, false)
   }
 
   #find(id: string, now: number): number | undefined {
@@ -122,7 +123,7 @@ export class Lives {
   #enter(slot: number, metadata: Metadata | null | undefined, now: number): KeyView {
     if (metadata) this.#state.setMetadata(slot, metadata)
     this.#state.keepAlive(slot, now)
-    const view = viewKey(this.#state.ring, slot, now, true)
+    const view = viewKeyAt(this.#state.ring, slot, now, true)
     this.#state.journal.changed(view.id)
     return view
   }

@@ -1,7 +1,5 @@
-import type { KeyState, Metadata } from './key-record.ts'
-import type { Keyring } from './keyring.ts'
+import type { KeyRecord, KeyState, Metadata } from './key-record.ts'
 import { formatLeaseId } from './lease-id.ts'
-import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, SERIAL, UNTIL } from './records.ts'
 
 /** A living key as it was at the moment of the answer. Instants are milliseconds since 1970, lengths milliseconds. */
 export interface KeyView {
@@ -62,19 +60,19 @@ export interface KeyspaceView {
   remaining: number | string
 }
 
-/** A living key as it is; its deadlines have been applied. */
-export function viewKey(ring: Keyring, slot: number, now: number, reveal: boolean): KeyView {
-  const { records } = ring
-  const id = ring.idOf(slot)
-  const state = ring.stateOf(slot)
-  const keepAliveBy = finite(records.get(slot, KEEP_ALIVE_BY))
-  const createdAt = records.get(slot, CREATED_AT)
-  const activatedAt = ring.activatedAt.get(slot) || null
-  const servedAt = records.get(slot, ACQUIRED_AT) || null
-  const until = records.get(slot, UNTIL)
-  const fence = records.get(slot, FENCE)
+/** A living key of which this is so; its deadlines have been applied. Its secret only where one is given. */
+export function viewKey(
+  id: string,
+  record: Omit<KeyRecord, 'key' | 'owner'>,
+  now: number,
+  key: string | undefined
+): KeyView {
+  const { state, createdAt, until, acquiredAt, fence, holder, metadata, serial } = record
+  const activatedAt = record.activatedAt || null
+  const servedAt = acquiredAt || null
+  const keepAliveBy = finite(record.keepAliveBy)
   // When the key became free, or began to cool.
-  const movedAt = state === 'leased' ? 0 : state === 'free' ? until : until - records.getInteger(slot, HOLD_MS)
+  const movedAt = state === 'leased' ? 0 : state === 'free' ? until : until - record.holdMs
   const view: KeyView = {
     id,
     state,
@@ -89,44 +87,56 @@ export function viewKey(ring: Keyring, slot: number, now: number, reveal: boolea
         ? {
             id: formatLeaseId(id, fence),
             fence,
-            holder: ring.holders.get(slot) ?? null,
+            holder: holder ?? null,
             expiresAt: until,
             expiresInMs: until - now
           }
         : null,
-    metadata: ring.metadata.get(slot) ?? null,
-    serial: records.get(slot, SERIAL),
+    metadata: metadata ?? null,
+    serial,
     servedAt,
     changedAt: Math.max(createdAt, activatedAt ?? 0, servedAt ?? 0, movedAt)
   }
-  if (reveal) view.key = ring.keyOf(slot)
+  if (key !== undefined) view.key = key
   return view
 }
 
-/** A running lease as it is, of a pool that allows to hold a key for `longestHold` milliseconds. */
-export function viewLease(ring: Keyring, slot: number, now: number, longestHold: number, reveal: boolean): LeaseView {
-  const { records } = ring
-  const keyId = ring.idOf(slot)
-  const fence = records.get(slot, FENCE)
-  const acquiredAt = records.get(slot, ACQUIRED_AT)
-  const expiresAt = records.get(slot, UNTIL)
+/**
+ * The running lease of a key of which this is so, in a pool that allows to hold one for `longestHold` milliseconds. The
+ * secret only where it is given.
+ */
+export function viewLease(
+  keyId: string,
+  record: Pick<KeyRecord, 'fence' | 'acquiredAt' | 'until' | 'keepAliveBy' | 'holder' | 'metadata'>,
+  now: number,
+  longestHold: number,
+  key: string | undefined
+): LeaseView {
+  const { fence, acquiredAt, until: expiresAt, holder, metadata } = record
   const expiresInMs = expiresAt - now
-  const keepAliveBy = finite(records.get(slot, KEEP_ALIVE_BY))
+  const keepAliveBy = finite(record.keepAliveBy)
   const view: LeaseView = {
     id: formatLeaseId(keyId, fence),
     fence,
     keyId,
-    holder: ring.holders.get(slot) ?? null,
+    holder: holder ?? null,
     acquiredAt,
     expiresAt,
     expiresInMs,
     renewAfterMs: expiresAt < acquiredAt + longestHold ? Math.floor(expiresInMs / 3) : null,
     keepAliveBy,
     keepAliveInMs: keepAliveBy && keepAliveBy - now,
-    metadata: ring.metadata.get(slot) ?? null
+    metadata: metadata ?? null
   }
-  if (reveal) view.key = ring.keyOf(slot)
+  if (key !== undefined) view.key = key
   return view
+}
+
+/** Of so many keys, so many are unused. */
+export function viewKeyspace(size: bigint, remaining: bigint): KeyspaceView {
+  return size <= BigInt(Number.MAX_SAFE_INTEGER)
+    ? { size: Number(size), remaining: Number(remaining) }
+    : { size: size.toString(), remaining: remaining.toString() }
 }
 
 function finite(instant: number): number | null {

@@ -1,6 +1,6 @@
 import type { Counts, KeyView, LeaseView, PoolView, Refusal, Refusals } from '../engine.ts'
-import { KEY_STATES, type KeyRecord } from '../pool/key-record.ts'
-import { viewKeyspace, viewLeaseRecord, viewRecord } from './views.ts'
+import { KEY_STATES, type KeyRecord, type KeyState } from '../pool/key-record.ts'
+import { viewKey, viewKeyspace, viewLease } from '../pool/views.ts'
 
 /** What a script answers: how it ended, and what goes with that. */
 export type Reply = [status: string, ...rest: unknown[]]
@@ -34,22 +34,18 @@ export function readCounts(told: unknown): Counts {
 
 /** The key of an answer that shows one. */
 export function readKey([, now, , told]: Reply): KeyView {
-  const [id, record] = readRecord(told)
-  return viewRecord(id, record, now as number)
+  return readKeyOf(told, now as number)
 }
 
 /** The keys of an answer that lists them. */
 export function readKeys([, now, list]: Reply): KeyView[] {
-  return (list as Told[]).map(told => {
-    const [id, record] = readRecord(told)
-    return viewRecord(id, record, now as number)
-  })
+  return (list as Told[]).map(told => readKeyOf(told, now as number))
 }
 
 /** The lease of an answer that shows one. */
 export function readLease([, now, longestHold, told]: Reply): LeaseView {
-  const [id, record] = readRecord(told)
-  return viewLeaseRecord(id, record, now as number, longestHold as number)
+  const { id, record, key } = readRecord(told)
+  return viewLease(id, record, now as number, longestHold as number, key)
 }
 
 /** Of the leases that an answer grants, or those in it; 0 where there are none. */
@@ -73,7 +69,7 @@ export function readPool(name: string, [, told, counts, used]: Reply): PoolView 
     maxKeys: Number(maxKeys)
   }
   const size = BigInt(policy.alphabet.length) ** BigInt(policy.length)
-  return { name, policy, counts: readCounts(counts), keyspace: viewKeyspace(size, used as number) }
+  return { name, policy, counts: readCounts(counts), keyspace: viewKeyspace(size, size - BigInt(used as number)) }
 }
 
 /** The refusal that an answer is, where it is none of those that the verb treats otherwise. */
@@ -90,17 +86,21 @@ export function readRefusal<R extends keyof Refusals>([status, ...rest]: Reply):
   return { refusal: status, ...members[status]?.() } as Refusal<R>
 }
 
-function readRecord(told: unknown): [id: string, record: KeyRecord] {
+function readKeyOf(told: unknown, now: number): KeyView {
+  const { id, record, key } = readRecord(told)
+  return viewKey(id, record, now, key)
+}
+
+function readRecord(told: unknown): { id: string; record: Omit<KeyRecord, 'key'>; key: string | undefined } {
   const [id, key, serial, createdAt, activatedAt, keepAliveBy, state, until, acquiredAt, fence, holdMs, ...texts] =
     told as Told
   const [holder, owner, metadata] = texts
   const record = {
-    key: key ?? '',
     serial,
     createdAt,
     activatedAt,
     keepAliveBy: keepAliveBy === NEVER ? Infinity : keepAliveBy,
-    state: KEY_STATES[state] ?? 'free',
+    state: KEY_STATES[state] as KeyState,
     until,
     acquiredAt,
     fence,
@@ -109,5 +109,5 @@ function readRecord(told: unknown): [id: string, record: KeyRecord] {
     owner: owner ?? undefined,
     metadata: metadata === null ? undefined : JSON.parse(metadata)
   }
-  return [id, record]
+  return { id, record, key: key ?? undefined }
 }

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { Caller } from './caller.ts'
-import { freePort, Server } from './server.ts'
+import { freePort } from '../support/free-port.ts'
+import { Server } from './server.ts'
 
 /** In blocks of 1,024 bytes: an empty store has some twenty. */
 const LIMIT = 600

@@ -11,7 +11,8 @@ import { Client, POLICIES } from './client.ts'
 import { compare } from './comparison.ts'
 import { Ledger } from './ledger.ts'
 import { readAll } from './read-all.ts'
-import { freePort, Server } from './server.ts'
+import { freePort } from '../support/free-port.ts'
+import { Server } from './server.ts'
 import { Spender } from './spender.ts'
 
 const CLIENTS = 32

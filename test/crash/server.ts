@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Caller } from './caller.ts'
@@ -10,16 +8,6 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 /** A machine that many share may be slow. */
 const START_MS = 120_000
 const ASKED_EVERY_MS = 10
-
-/** A port that nobody listens on at present. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** The service as it is built, in a process of its own, with its data on the disk. */
 export class Server {

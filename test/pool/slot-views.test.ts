@@ -2,7 +2,7 @@ import t from 'tap'
 import { keyId } from '../../src/pool/key-id.ts'
 import { Keyring } from '../../src/pool/keyring.ts'
 import { ACQUIRED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, UNTIL } from '../../src/pool/records.ts'
-import { viewKey, viewLease } from '../../src/pool/views.ts'
+import { viewKeyAt, viewLeaseAt } from '../../src/pool/slot-views.ts'
 import { seededRandom } from '../support/seeded-random.ts'
 
 const NOW = 1_000_000
@@ -17,7 +17,7 @@ function createRing() {
 
 t.test('what does not apply to a key is null', async t => {
   const { ring, slot } = createRing()
-  t.strictSame(viewKey(ring, slot, NOW + 5, false), {
+  t.strictSame(viewKeyAt(ring, slot, NOW + 5, false), {
     id: ID,
     state: 'free',
     createdAt: NOW,
@@ -44,7 +44,7 @@ t.test('a leased key shows its lease, both deadlines and what is known of it', a
   records.set(slot, ACQUIRED_AT, NOW + 2)
   records.set(slot, UNTIL, NOW + 60)
   records.set(slot, FENCE, 7)
-  t.strictSame(viewKey(ring, slot, NOW + 10, true), {
+  t.strictSame(viewKeyAt(ring, slot, NOW + 10, true), {
     id: ID,
     state: 'leased',
     createdAt: NOW,
@@ -61,7 +61,7 @@ t.test('a leased key shows its lease, both deadlines and what is known of it', a
     key: 'abcd'
   })
   ring.forgetHolder(slot)
-  t.equal(viewKey(ring, slot, NOW + 10, false).lease?.holder, null)
+  t.equal(viewKeyAt(ring, slot, NOW + 10, false).lease?.holder, null)
 })
 
 t.test('a cooling key shows until when, and no lease', async t => {
@@ -69,7 +69,7 @@ t.test('a cooling key shows until when, and no lease', async t => {
   ring.move(slot, 'cooling')
   records.set(slot, UNTIL, NOW + 60)
   records.setInteger(slot, HOLD_MS, 55)
-  const view = viewKey(ring, slot, NOW + 10, false)
+  const view = viewKeyAt(ring, slot, NOW + 10, false)
   t.equal(view.state, 'cooling')
   t.equal(view.changedAt, NOW + 5, 'when it began to cool')
   t.equal(view.coolingUntil, NOW + 60)
@@ -81,9 +81,9 @@ t.test('a free key changed when its last lease ended', async t => {
   const { ring, slot, records } = createRing()
   records.set(slot, ACQUIRED_AT, NOW + 2)
   records.set(slot, UNTIL, NOW + 60)
-  t.equal(viewKey(ring, slot, NOW + 70, false).changedAt, NOW + 60)
+  t.equal(viewKeyAt(ring, slot, NOW + 70, false).changedAt, NOW + 60)
   ring.activatedAt.set(slot, NOW + 65)
-  t.equal(viewKey(ring, slot, NOW + 70, false).changedAt, NOW + 65)
+  t.equal(viewKeyAt(ring, slot, NOW + 70, false).changedAt, NOW + 65)
 })
 
 t.test('a lease shows its key only where the call may', async t => {
@@ -105,13 +105,13 @@ t.test('a lease shows its key only where the call may', async t => {
     keepAliveInMs: null,
     metadata: null
   }
-  t.strictSame(viewLease(ring, slot, NOW + 10, 100, false), lease)
-  t.strictSame(viewLease(ring, slot, NOW + 10, 100, true), { ...lease, key: 'abcd' })
+  t.strictSame(viewLeaseAt(ring, slot, NOW + 10, 100, false), lease)
+  t.strictSame(viewLeaseAt(ring, slot, NOW + 10, 100, true), { ...lease, key: 'abcd' })
 
   ring.holders.set(slot, 'somebody')
   ring.metadata.set(slot, { colour: 'red' })
   records.set(slot, KEEP_ALIVE_BY, NOW + 300)
-  t.strictSame(viewLease(ring, slot, NOW + 10, 100, false), {
+  t.strictSame(viewLeaseAt(ring, slot, NOW + 10, 100, false), {
     ...lease,
     holder: 'somebody',
     metadata: { colour: 'red' },
@@ -127,9 +127,9 @@ t.test(
     ring.move(slot, 'leased')
     records.set(slot, ACQUIRED_AT, NOW)
     records.set(slot, UNTIL, NOW + 100)
-    t.equal(viewLease(ring, slot, NOW, 101, false).renewAfterMs, 33)
-    t.equal(viewLease(ring, slot, NOW + 99, 101, false).renewAfterMs, 0)
-    t.equal(viewLease(ring, slot, NOW, 100, false).renewAfterMs, null)
-    t.equal(viewLease(ring, slot, NOW, 99, false).renewAfterMs, null, 'the policy was shortened meanwhile')
+    t.equal(viewLeaseAt(ring, slot, NOW, 101, false).renewAfterMs, 33)
+    t.equal(viewLeaseAt(ring, slot, NOW + 99, 101, false).renewAfterMs, 0)
+    t.equal(viewLeaseAt(ring, slot, NOW, 100, false).renewAfterMs, null)
+    t.equal(viewLeaseAt(ring, slot, NOW, 99, false).renewAfterMs, null, 'the policy was shortened meanwhile')
   }
 )
