@@ -28,6 +28,8 @@ export interface Server {
   run(verb: Verb, key: string, ...rest: (string | number)[]): Promise<Reply>
   /** The fields of a hash. */
   fields(key: string): Promise<Record<string, string>>
+  /** What the server tells of itself, of a cluster one of its servers: the text of INFO. */
+  info(): Promise<string>
   /** Why nothing can be asked of it at present, or undefined. */
   readonly trouble: string | undefined
   close(): Promise<void>
@@ -97,6 +99,10 @@ export class Connection implements Server {
 
   async fields(key: string): Promise<Record<string, string>> {
     return this.#told(this.#client.hgetall(key))
+  }
+
+  async info(): Promise<string> {
+    return this.#told(this.#client.info())
   }
 
   async close(): Promise<void> {

@@ -85,6 +85,7 @@ export class RedisEngine implements Engine {
       await prepare()
     }
     await this.#prepare()
+    await this.#warn()
     this.#started = true
     this.#sweptAt = this.#options.clock.now()
     this.#sweepLater()
@@ -217,6 +218,20 @@ export class RedisEngine implements Engine {
   ): Promise<T | Refusal<'storage-unavailable' | 'unknown-pool'>> {
     if (!POOL_NAME.test(name)) return { refusal: 'unknown-pool' }
     return this.#whileAvailable(() => verb(this.#pool(name)))
+  }
+
+  /** Tells of settings of the server that lose what was acknowledged. */
+  async #warn(): Promise<void> {
+    const { log } = this.#options
+    const info = await this.#server.info()
+    const setting = (name: string): string | undefined => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]
+    const policy = setting('maxmemory_policy')
+    if (policy !== 'noeviction') {
+      log.warn({ policy }, 'the Redis server may drop pools when its memory is full: set maxmemory-policy noeviction')
+    }
+    if (setting('aof_enabled') === '0') {
+      log.warn({}, 'the Redis server has no append-only file: its restart may lose all keys; set appendonly yes')
+    }
   }
 
   async #whileAvailable<T>(verb: () => Promise<T> | T): Promise<T | Refusal<'storage-unavailable'>> {

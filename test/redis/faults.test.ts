@@ -31,6 +31,7 @@ async function faults(t: Test): Promise<void> {
     t.match(await engine.pool(POOL), { counts: { total: 0, waiting: 0 } })
     t.strictSame(node.told, [
       'the Redis server answers',
+      'the Redis server has no append-only file: its restart may lose all keys; set appendonly yes',
       'the Redis server can not be used: callers are refused until it can',
       'the Redis server answers'
     ])
@@ -126,6 +127,13 @@ async function faults(t: Test): Promise<void> {
     await client.restore(key, 0, replicated, 'REPLACE')
     await client.hset(key, 'ahead', -3_600_000, 'last', 0)
     t.ok((await granted(other.engine.acquire(POOL, {}))).fence > fence, 'for one that has seen it, by any clock')
+  })
+
+  await t.test('settings of the server that may lose keys are told at the start', async t => {
+    const server = await startRedis(t, undefined, ['--appendonly', 'yes'])
+    t.strictSame((await createRedis(t, server.url)).told, ['the Redis server answers'])
+    await server.client.config('SET', 'maxmemory-policy', 'allkeys-lru')
+    t.match((await createRedis(t, server.url)).told, [String, /^the Redis server may drop pools/])
   })
 
   await t.test('time never goes back, whatever becomes of the server’s clock', async t => {

@@ -85,6 +85,10 @@ class Link implements Server {
     return this.#told('fields', () => this.#server.fields(key))
   }
 
+  info(): ReturnType<Server['info']> {
+    return this.#server.info()
+  }
+
   cut(): void {
     this.#isCut = true
     this.#changed('cut by the test')
