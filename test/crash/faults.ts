@@ -18,11 +18,12 @@ t.setTimeout(600_000)
 t.test('a full disk refuses with 503, reads go on, and nothing that was acknowledged is lost', async t => {
   const directory = mkdtempSync(join(tmpdir(), 'keypool-full-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const engine = { KEYPOOL_DATA_DIR: directory }
   const port = await freePort()
   const caller = new Caller(port)
   t.teardown(() => caller.close())
   // Node ignores the signal of the limit: a write beyond it fails.
-  const full = new Server(directory, port, LIMIT)
+  const full = new Server(engine, port, { limit: LIMIT })
   t.teardown(() => full.end())
   await full.ready()
   let acknowledged = 0
@@ -47,12 +48,12 @@ t.test('a full disk refuses with 503, reads go on, and nothing that was acknowle
   }
   await full.kill()
 
-  const later = new Server(directory, port)
+  const later = new Server(engine, port)
   t.teardown(() => later.end())
   await later.ready()
   t.match(await caller.ask('GET /v1/pools/default'), counts, 'the disk has what memory had')
 
-  const second = new Server(directory, await freePort())
+  const second = new Server(engine, await freePort())
   t.teardown(() => second.end())
   t.equal(await second.ended(), 1)
   t.match(second.errors, `keypool does not start: ${directory} is in use by process ${later.pid}: two may not share`)

@@ -27,11 +27,12 @@ const random = seededRandom(seed)
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 const directory = mkdtempSync(join(tmpdir(), 'keypool-crash-'))
+const engine = { KEYPOOL_DATA_DIR: directory }
 const port = await freePort()
 const ledger = new Ledger(Date.now)
 const clients = Array.from({ length: CLIENTS }, (_, i) => new Client(i, ledger, seededRandom(seed + i + 1)))
 const spender = new Spender(ledger)
-let server = new Server(directory, port)
+let server = new Server(engine, port)
 process.on('exit', () => server.end())
 
 say(`CRASH_SEED=${seed} CRASH_KILLS=${kills}, in ${directory}`)
@@ -43,11 +44,11 @@ for (let kill = 1; kill <= kills; kill++) {
   await loadAndKill(loadMs)
   let early = 0
   for (; kill < kills && random.below(KILLED_EARLY) === 0; kill++, early++) {
-    server = new Server(directory, port)
+    server = new Server(engine, port)
     await sleep(random.below(Math.ceil(startMs * 1.2)))
     await server.kill()
   }
-  server = new Server(directory, port)
+  server = new Server(engine, port)
   startMs = await server.ready()
   await check()
   say(

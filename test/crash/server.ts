@@ -9,23 +9,30 @@ const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 const START_MS = 120_000
 const ASKED_EVERY_MS = 10
 
-/** The service as it is built, in a process of its own, with its data on the disk. */
+export interface ServerOptions {
+  /** How long a file may become that it writes, in blocks of 1,024 bytes; it may be raised from outside. */
+  limit?: number
+  /** Its main file, of a build. */
+  main?: string
+}
+
+/** The service as it is built, in a process of its own. */
 export class Server {
   readonly #port: number
   readonly #child: ChildProcess
   readonly #ended: Promise<unknown>
   #errors = ''
 
-  /** `limit`: how long a file may become that it writes, in blocks of 1,024 bytes; it may be raised from outside. */
-  constructor(directory: string, port: number, limit?: number) {
+  /** `engine`: the variables that choose it. */
+  constructor(engine: Readonly<Record<string, string>>, port: number, { limit, main = MAIN }: ServerOptions = {}) {
     this.#port = port
     this.#child = spawn(
       'bash',
-      ['-c', `ulimit -S -f ${limit ?? 'unlimited'}; exec "$0" "$1"`, process.execPath, MAIN],
+      ['-c', `ulimit -S -f ${limit ?? 'unlimited'}; exec "$0" "$1"`, process.execPath, main],
       {
         env: {
           PATH: process.env['PATH'],
-          KEYPOOL_DATA_DIR: directory,
+          ...engine,
           KEYPOOL_PORT: String(port),
           KEYPOOL_LOG_LEVEL: 'warn'
         },
