@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Caller } from './caller.ts'
 
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+/** The service as it is built. */
+export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 /** A machine that many share may be slow. */
 const START_MS = 120_000
 const ASKED_EVERY_MS = 10
@@ -14,6 +15,8 @@ export interface ServerOptions {
   limit?: number
   /** Its main file, of a build. */
   main?: string
+  /** The number of the user that it runs as. */
+  user?: number | undefined
 }
 
 /** The service as it is built, in a process of its own. */
@@ -24,7 +27,11 @@ export class Server {
   #errors = ''
 
   /** `engine`: the variables that choose it. */
-  constructor(engine: Readonly<Record<string, string>>, port: number, { limit, main = MAIN }: ServerOptions = {}) {
+  constructor(
+    engine: Readonly<Record<string, string>>,
+    port: number,
+    { limit, main = MAIN, user }: ServerOptions = {}
+  ) {
     this.#port = port
     this.#child = spawn(
       'bash',
@@ -36,7 +43,8 @@ export class Server {
           KEYPOOL_PORT: String(port),
           KEYPOOL_LOG_LEVEL: 'warn'
         },
-        stdio: ['ignore', 'pipe', 'pipe']
+        stdio: ['ignore', 'pipe', 'pipe'],
+        ...(user !== undefined && { uid: user, gid: user })
       }
     )
     for (const output of [this.#child.stdout, this.#child.stderr]) {
