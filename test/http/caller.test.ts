@@ -179,7 +179,8 @@ t.test('the leases of a batch whose answer can not be written are released, too'
   const service = await createService(t)
   const { clock, counts, acquire } = service
   await fallBehind(service)
-  await leaveEarly(t, service, 'batch', { operations: [{ op: 'acquire' }] })
+  // Of two that acquire, the second is refused.
+  await leaveEarly(t, service, 'batch', { operations: [{ op: 'acquire' }, { op: 'acquire' }] })
   clock.advance(0)
   await turns(20)
   t.match(await counts(), { total: 1, free: 1, leased: 0 })
