@@ -50,8 +50,10 @@ export class BatchCalls {
     switch (operation.op) {
       case 'acquire': {
         const { leaseMs = '', holder = '' } = operation
+        // Half of a surrogate pair is no text, which the script's JSON refuses: U+FFFD stands for it, as in any other call.
+        const name = Buffer.from(holder).toString()
         const alone = ['', '', '', '']
-        return ['acquire', leaseMs, holder, operation.owner ?? owner, ...alone, fraction(this.#random)]
+        return ['acquire', leaseMs, name, operation.owner ?? owner, ...alone, fraction(this.#random)]
       }
       case 'release':
         return ['release', ...nameOf(operation.lease), owner, operation.cooldownMs ?? 0]

@@ -115,10 +115,13 @@ export class Connection implements Server {
       return await answer
     } catch (error) {
       const { name, message } = error as Error
-      if (name === 'ReplyError' && !TROUBLES.test(message)) throw error
-      // Also where the connection stands, and the server is silent, or can't write.
-      if (this.#trouble === undefined) this.#change(message)
-      throw new Unavailable(message, name !== 'ReplyError' && !NOT_SENT.test(message))
+      // The client's own error holds all that was sent, with keys: it must not get into a log.
+      if (name === 'ReplyError' && !TROUBLES.test(message)) throw new Error(`the Redis server answers: ${message}`)
+      const unsure = name !== 'ReplyError' && !NOT_SENT.test(message)
+      // Also where the connection stands, and the server is silent, or can't write. Each call whose outcome is unknown is
+      // told, as it may have left a waiter behind.
+      if (this.#trouble === undefined || unsure) this.#change(message)
+      throw new Unavailable(message, unsure)
     }
   }
 

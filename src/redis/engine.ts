@@ -13,6 +13,8 @@ const POOLS = 'keypool:pools'
 const SWEEP_MS = 1000
 /** How long a pool is left alone of which no deadline is known. */
 const UNWATCHED_MS = 5000
+/** How many pools are swept at once: one after the other they would take a thousand ways to the server and back. */
+const SWEPT_AT_ONCE = 50
 /** How long a pool may be in the list before it is there: no call takes as long. */
 const MISSED_MS = 60_000
 /** How far the sweep may be behind before the service counts as not ready. */
@@ -200,7 +202,9 @@ export class RedisEngine implements Engine {
     const refusal = (this.#dismissed ??= { refusal: 'draining' })
     for (const { line, scripts } of this.#pools.values()) {
       // What is not taken back leaves with the node, three seconds later.
-      for (const waiter of line.dismiss(refusal)) this.#farewells.push(scripts.run('leave', waiter))
+      for (const waiter of line.dismiss(refusal)) {
+        this.#farewells.push(scripts.run('leave', waiter).catch(() => undefined))
+      }
     }
   }
 
@@ -208,7 +212,7 @@ export class RedisEngine implements Engine {
     this.#closed = true
     this.drain()
     this.#sweeping?.cancel()
-    await Promise.allSettled(this.#farewells)
+    await Promise.all(this.#farewells)
     await this.#server.close()
   }
 
@@ -265,6 +269,8 @@ export class RedisEngine implements Engine {
     const { log } = this.#options
     const isNews = this.#available !== (trouble === undefined)
     this.#available = trouble === undefined
+    // Also where it is no news: a call that was lost may have left a waiter, by the name that it had until now.
+    if (trouble !== undefined) this.#epoch++
     if (!isNews) return
     if (trouble === undefined) {
       log.info({}, 'the Redis server answers')
@@ -273,7 +279,6 @@ export class RedisEngine implements Engine {
       return
     }
     log.warn({ trouble }, 'the Redis server can not be used: callers are refused until it can')
-    this.#epoch++
     for (const { line } of this.#pools.values()) line.dismiss({ refusal: 'storage-unavailable', unsure: true })
   }
 
@@ -292,16 +297,24 @@ export class RedisEngine implements Engine {
     for (const [name, pool] of this.#pools) {
       if (entries[name] === undefined && pool.line.size === 0) this.#pools.delete(name)
     }
-    for (const [name, entry] of Object.entries(entries)) {
-      const now = clock.now()
-      const dueAt = this.#sweepAt.get(name) ?? now
-      if (dueAt > now) continue
-      const result = await this.#pool(name).scripts.catchUp()
-      if (result === undefined) await this.#miss(name, entry)
-      this.#sweepAt.set(name, now + Math.min(result?.dueInMs ?? UNWATCHED_MS, UNWATCHED_MS))
-    }
     for (const name of this.#sweepAt.keys()) if (entries[name] === undefined) this.#sweepAt.delete(name)
+    // The server has been emptied, and the connection stands.
+    if (entries[DEFAULT_POOL] === undefined) await this.#prepare()
+    const now = clock.now()
+    const due = Object.entries(entries).filter(([name]) => (this.#sweepAt.get(name) ?? now) <= now)
+    for (let from = 0; from < due.length; from += SWEPT_AT_ONCE) {
+      const some = due.slice(from, from + SWEPT_AT_ONCE)
+      await Promise.all(some.map(([name, entry]) => this.#sweepPool(name, entry)))
+    }
     this.#sweptAt = clock.now()
+  }
+
+  async #sweepPool(name: string, entry: string): Promise<void> {
+    const now = this.#options.clock.now()
+    const result = await this.#pool(name).scripts.catchUp()
+    if (result === undefined && name === DEFAULT_POOL) await this.#prepare()
+    else if (result === undefined) await this.#miss(name, entry)
+    this.#sweepAt.set(name, now + Math.min(result?.dueInMs ?? UNWATCHED_MS, UNWATCHED_MS))
   }
 
   /** A pool that is in the list and not there: it is being made at this moment, or whoever made or deleted it has died. */

@@ -1,7 +1,6 @@
 import type { Clock, Timer } from '../clock.ts'
-import type { Engine } from '../engine.ts'
+import type { Engine, Refusal, Retry } from '../engine.ts'
 import type { AcquireRequest, Random } from '../pool/key-pool.ts'
-import type { Retry } from '../engine.ts'
 import { Unavailable } from './connection.ts'
 import { fraction, marksOf } from './key-factory.ts'
 import type { PoolScripts } from './pool-scripts.ts'
@@ -14,13 +13,20 @@ const SERVED_AT_ONCE = 16
 /** How often a node looks for free keys where it has heard of none, in milliseconds: messages may be lost. */
 const LOOK_MS = 100
 
+const UNAVAILABLE: Refusal<'storage-unavailable'> = { refusal: 'storage-unavailable' }
+
 /** A caller that waits at this node. */
 interface Waiter {
   readonly request: AcquireRequest
   readonly retry: Retry | undefined
+  /** The number of its arrival in the line of all nodes, and the pool's birth: of an older pool it is not this one's. */
+  readonly arrival: number
+  readonly born: string
   timer?: Timer
   answer(answer: AcquireAnswer): void
 }
+
+type ServeRefusal = 'lease-too-long' | 'idempotency-key-reused' | 'unknown-pool'
 
 export interface LineOptions {
   scripts: PoolScripts
@@ -29,6 +35,8 @@ export interface LineOptions {
   /** What the waiters of this node are called before their colon. */
   node: () => string
   onFault: (error: unknown) => void
+  /** Why nobody may wait at this node, where that is so. */
+  dismissed: () => Refusal<'draining'> | undefined
 }
 
 /**
@@ -68,7 +76,7 @@ export class NodeLine {
     request: AcquireRequest & { waitMs: number },
     { retry, signal }: { retry: Retry | undefined; signal: AbortSignal | undefined }
   ): Promise<Reply | { answer: AcquireAnswer }> {
-    const { clock, node } = this.#options
+    const { clock, node, scripts, dismissed } = this.#options
     const name = `${node()}:${++this.#arrivals}`
     this.#arriving++
     let reply: Reply
@@ -78,8 +86,15 @@ export class NodeLine {
       this.#arriving--
     }
     if (reply[0] !== 'waiting') return reply
+    const [, arrival, born] = reply as [string, number, string]
+    // All who wait here were refused while this one was on its way.
+    const refusal = dismissed() ?? (name.startsWith(`${node()}:`) ? undefined : UNAVAILABLE)
+    if (refusal !== undefined) {
+      scripts.run('leave', name).catch(() => undefined)
+      return { answer: refusal }
+    }
     const answer = await new Promise<AcquireAnswer>(resolve => {
-      const waiter: Waiter = { request, retry, answer: resolve }
+      const waiter: Waiter = { request, retry, arrival, born, answer: resolve }
       this.#waiters.set(name, waiter)
       waiter.timer = clock.after(request.waitMs, () => {
         this.#late.add(name)
@@ -125,8 +140,10 @@ export class NodeLine {
     const { scripts, random, clock, node } = this.#options
     const first = [...this.#first(SERVED_AT_ONCE)]
     const late = [...this.#late]
-    const asked = first.flatMap(([name, { request, retry }]) => [
+    const asked = first.flatMap(([name, { request, retry, arrival, born }]) => [
       name,
+      arrival,
+      born,
       request.leaseMs ?? '',
       request.holder ?? '',
       request.owner ?? '',
@@ -141,7 +158,7 @@ export class NodeLine {
     const [, isBehind, dueInMs, answers] = reply as [string, number, number | null, Reply[]]
     for (const [i, answer] of answers.entries()) {
       const [name] = first[i] as (typeof first)[0]
-      this.#settle(name, answer[0] === 'granted' ? readLease(answer) : { refusal: 'lease-too-long' })
+      this.#settle(name, answer[0] === 'granted' ? readLease(answer) : readRefusal<ServeRefusal>(answer))
     }
     if (isBehind === 1) await scripts.catchUp()
     if (isBehind === 1 || (answers.length === first.length && first.length > 0)) this.#lookAgain = true
@@ -179,8 +196,12 @@ export class NodeLine {
   }
 
   #fail(error: unknown): void {
-    if (!(error instanceof Unavailable)) this.#options.onFault(error)
     // They may have been given keys that they will never hear of: their leases end by themselves.
-    this.dismiss({ refusal: 'storage-unavailable', unsure: true })
+    const names = this.dismiss({ ...UNAVAILABLE, unsure: true })
+    if (error instanceof Unavailable) return
+    const { onFault, scripts } = this.#options
+    onFault(error)
+    // The connection stands, and with it their places.
+    for (const name of names) scripts.run('leave', name).catch(() => undefined)
   }
 }

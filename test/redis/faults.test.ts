@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
 import type { Operation } from '../../src/engine.ts'
 import { createRedis } from '../support/create-redis.ts'
@@ -162,5 +163,59 @@ async function faults(t: Test): Promise<void> {
     }
     t.equal(await server.client.hexists('keypool:pools', 'ghost'), 0)
     t.equal(await server.client.hexists('keypool:pools', 'default'), 1)
+  })
+  await t.test('an error of the server tells no key', async t => {
+    const server = await startRedis(t)
+    const { engine } = await createRedis(t, server.url)
+    await server.client.set(`keypool:{${POOL}}:keys`, 'no hash')
+    const error = await Promise.resolve(engine.importKeys(POOL, [{ key: 'a-secret' }])).catch((fault: unknown) => fault)
+    t.match(error, { message: /^the Redis server answers: WRONGTYPE / })
+    t.notMatch(inspect(error, { depth: 10 }), /a-secret/)
+  })
+
+  await t.test('a holder that is no text is written as any other call writes it', async t => {
+    const server = await startRedis(t)
+    const { engine } = await createRedis(t, server.url)
+    await generate(engine, 2)
+    t.match(await engine.acquire(POOL, { holder: 'a\ud800' }), { holder: 'a\ufffd' })
+    t.match(await engine.batch(POOL, [{ op: 'acquire', holder: 'a\ud800' }]), [{ value: { holder: 'a\ufffd' } }])
+  })
+
+  await t.test('a server that is emptied under way has its first pool again a second later', async t => {
+    const server = await startRedis(t)
+    const { engine, clock, settled } = await createRedis(t, server.url)
+    for (const lose of [() => server.client.flushall(), () => server.client.del(`keypool:{${POOL}}`)]) {
+      await lose()
+      t.equal(await refusalOf(engine.pool(POOL)), 'unknown-pool')
+      for (let passed = 0; passed < 6000; passed += 1000) {
+        clock.advance(1000)
+        await settled()
+      }
+      t.match(await engine.pool(POOL), { counts: { total: 0 } })
+    }
+  })
+
+  await t.test(
+    'fences of a deleted pool are remembered until the clock has passed them, however far it was set back',
+    async t => {
+      const server = await startRedis(t)
+      const { engine, clock } = await createRedis(t, server.url)
+      await granted(engine.putPool('p', {}))
+      await generate(engine, 1, 'p')
+      await granted(engine.acquire('p', {}))
+      clock.setBack(7 * 86_400_000)
+      await granted(engine.deletePool('p'))
+      t.ok((await server.client.pttl('keypool:{p}:fence')) > 7 * 86_400_000)
+    }
+  )
+
+  await t.test('pools are swept side by side', async t => {
+    const server = await startRedis(t)
+    const { engine, clock, settled, peak } = await createRedis(t, server.url)
+    for (let i = 0; i < 20; i++) await granted(engine.putPool(`p${i}`, {}))
+    const before = peak()
+    clock.advance(1000)
+    await settled()
+    t.ok(peak() >= 20 && before < 20, `${peak()} calls at once`)
   })
 }

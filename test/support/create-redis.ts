@@ -49,6 +49,12 @@ export async function createRedis(
     },
     /** From now on nothing reaches the server. */
     cut: () => server.cut(),
+    /** The next answer of this verb is lost on its way: nobody knows whether it was carried out. */
+    lose(verb: string): void {
+      server.lost = verb
+    },
+    /** The most calls that were under way at once. */
+    peak: () => server.peak,
     /** Called with each answer before the engine sees it: what it throws is thrown to the engine. */
     onAnswer(look: (verb: string) => void): void {
       server.look = look
@@ -59,12 +65,15 @@ export async function createRedis(
 /** A connection that can be cut, and tells how many calls are under way. */
 class Link implements Server {
   readonly #server: Server
-  readonly #changed: (trouble: string) => void
+  readonly #changed: (trouble: string | undefined) => void
   #isCut = false
   running = 0
+  peak = 0
+  lost: string | undefined
+  #isTroubled = false
   look: (verb: string) => void = () => undefined
 
-  constructor(server: Server, changed: (trouble: string) => void) {
+  constructor(server: Server, changed: (trouble: string | undefined) => void) {
     this.#server = server
     this.#changed = changed
   }
@@ -100,13 +109,23 @@ class Link implements Server {
 
   async #told<T>(verb: string, ask: () => Promise<T>): Promise<T> {
     if (this.#isCut) throw new Unavailable('cut by the test', false)
-    this.running++
+    this.peak = Math.max(this.peak, ++this.running)
     try {
       const answer = await ask()
+      if (this.lost === verb) {
+        this.lost = undefined
+        this.#tell('lost by the test')
+        throw new Unavailable('lost by the test', true)
+      }
+      if (this.#isTroubled) this.#tell(undefined)
       this.look(verb)
       return answer
     } finally {
       this.running--
     }
+  }
+  #tell(trouble: string | undefined): void {
+    this.#isTroubled = trouble !== undefined
+    this.#changed(trouble)
   }
 }

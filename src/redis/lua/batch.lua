@@ -37,7 +37,9 @@ function verbs.batch(a)
   -- What is free now is for those who wait; what the batch itself frees is its own.
   local reserved = min(count(FREE), call('ZCARD', LINE))
   local answers = {}
-  for i = 3, #a do answers[i - 2] = answerOf(cjson.decode(a[i]), reserved) end
+  -- All are read before the first is done: nothing is done of what can't be read.
+  for i = 3, #a do a[i] = cjson.decode(a[i]) end
+  for i = 3, #a do answers[i - 2] = answerOf(a[i], reserved) end
   if scope then
     local memory = {}
     for i, answer in ipairs(answers) do memory[i] = kept(answer) end

@@ -84,12 +84,20 @@ local function count(state)
   return call('ZCARD', STATES[state])
 end
 
+-- Whether the node of a waiter has died.
+local function isGone(waiter)
+  local seen = call('ZSCORE', NODES, string.match(waiter, '^[^:]*'))
+  return not seen or now - seen > NODE_MS
+end
+
+-- Whether the sweep has work left that may change an answer.
 local function isDue()
   for _, set in ipairs({ HOLDS, LIVES }) do
     local first = call('ZRANGE', set, 0, 0, 'WITHSCORES')
     if first[2] and tonumber(first[2]) <= now then return true end
   end
-  return false
+  local waiter = call('ZRANGE', LINE, 0, 0)[1]
+  return waiter ~= nil and isGone(waiter)
 end
 
 -- The key space. One that can be numbered is a sparse shuffle (Fisher and Yates in Durstenfeld's form): the unused places
@@ -256,16 +264,24 @@ local function leave(waiter)
   local scope = call('HGET', SCOPES, waiter)
   if scope then
     call('HDEL', SCOPES, waiter)
-    call('HDEL', WAITS, scope)
+    if call('HGET', WAITS, scope) == waiter then call('HDEL', WAITS, scope) end
   end
   return left == 1
 end
 
--- Waiters of a node that has died leave, as far as they stand first.
-local function dropDead()
-  for _, waiter in ipairs(call('ZRANGE', LINE, 0, LOOKED_AT - 1)) do
-    local seen = call('ZSCORE', NODES, string.match(waiter, '^[^:]*'))
-    if seen and now - seen <= NODE_MS then return end
+-- By the number of its arrival a waiter that was taken for dead has its old place again.
+local function lineUp(waiter, arrival, scope)
+  call('ZADD', LINE, arrival, waiter)
+  if scope then
+    call('HSETNX', WAITS, scope, waiter)
+    call('HSET', SCOPES, waiter, scope)
+  end
+end
+
+-- Waiters of nodes that have died leave, up to `limit`, as far as they stand first.
+local function dropDead(limit)
+  for _, waiter in ipairs(call('ZRANGE', LINE, 0, limit - 1)) do
+    if not isGone(waiter) then return end
     leave(waiter)
   end
 end
@@ -301,6 +317,16 @@ end
 local function findLease(id, fence)
   local record = find(id)
   return record and record[STATE] == LEASED and record[FENCE] == fence and record or nil
+end
+
+-- What a retry of an acquire is given; nil where its lease has ended, or where it is the first.
+local function servedBefore(scope, fingerprint)
+  local packed = call('HGET', SERVED, scope)
+  if not packed then return nil end
+  local known, id, fence = unpack(cmsgpack.unpack(packed))
+  local record = findLease(id, fence)
+  if not record then return nil end
+  return known == fingerprint and shown('granted', id, record, true) or { 'idempotency-key-reused' }
 end
 
 local function isOwned(record, owner)

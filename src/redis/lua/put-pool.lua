@@ -40,7 +40,7 @@ function verbs.putPool(a)
     call('DEL', AT, OF)
   end
   if isNew then
-    call('HSET', POOL, 'last', 0, 'ahead', 0, 'fence', call('GET', POOL .. ':fence') or 0, 'kept', 0)
+    call('HSET', POOL, 'born', a[1], 'last', 0, 'ahead', 0, 'fence', call('GET', POOL .. ':fence') or 0, 'kept', 0)
   end
   begin()
   return { isNew and 'made' or 'changed' }
