@@ -303,6 +303,10 @@ const WRONG_FENCES: Record<string, [what: RegExp, calls: Call[]]> = {
     [born(), acquire(49, 52, leaseOf(5, 10))]
   ],
   'an answer that the call does not have': [/release was answered with 500/, [born(), release(20, 21, 5, 500)]],
+  'an unblock of any lease that is lost to another': [
+    /unblock was answered with 410/,
+    [born(), acquire(9, 12, A), unblock(20, 21, 410)]
+  ],
   'an answer that tells nothing': [
     /look was answered with 200/,
     [born(), call(9, 10, { verb: 'look', keyId: K }, { status: 200 })]

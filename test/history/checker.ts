@@ -1,5 +1,5 @@
 import { Grants, type Grant } from './grants.ts'
-import type { Call, LeaseTold, Terms, Told } from './history.ts'
+import type { Asked, Call, LeaseTold, Terms, Told } from './history.ts'
 import { KeyModel, type KeyOp } from './key-model.ts'
 import { search } from './search.ts'
 
@@ -32,7 +32,7 @@ export function check(calls: readonly Call[], terms: Terms, marginMs: number): V
 
   const violations: Violation[] = grants.wrong.map(({ what, keyId }) => ({ what, keyId, history: show(keyId) }))
   for (const { asked, answer } of byEnd) {
-    if (answer === 'unknown' || isExpected(asked.verb, answer)) continue
+    if (answer === 'unknown' || isExpected(asked, answer)) continue
     const keyId = 'keyId' in asked ? asked.keyId : ''
     violations.push({ what: `${asked.verb} was answered with ${answer.status}`, keyId, history: show(keyId) })
   }
@@ -48,7 +48,7 @@ export function check(calls: readonly Call[], terms: Terms, marginMs: number): V
   return violations
 }
 
-function firstLost(calls: readonly Call[], verb: Call['asked']['verb']): number {
+function firstLost(calls: readonly Call[], verb: Asked['verb']): number {
   return calls.reduce(
     (first, { asked, answer, start }) => (answer === 'unknown' && asked.verb === verb ? Math.min(first, start) : first),
     Infinity
@@ -75,7 +75,7 @@ function grantOf({ start, end, fence, expiresAt, keepAliveBy, call }: Grant): Ke
   return { start, end, call, says: 'granted', fence, expiresAt, keepAliveBy }
 }
 
-const EXPECTED: Record<Call['asked']['verb'], readonly number[]> = {
+const EXPECTED: Record<Asked['verb'], readonly number[]> = {
   generate: [201],
   acquire: [201, 404],
   read: [200, 410],
@@ -87,16 +87,17 @@ const EXPECTED: Record<Call['asked']['verb'], readonly number[]> = {
   unblock: [204, 404, 409, 410]
 }
 
-function isExpected(verb: Call['asked']['verb'], { status, keys, lease }: Told): boolean {
-  if (!EXPECTED[verb].includes(status)) return false
+function isExpected(asked: Asked, { status, keys, lease }: Told): boolean {
+  if (!EXPECTED[asked.verb].includes(status)) return false
+  if (asked.verb === 'unblock' && status === 410) return asked.fence !== undefined
   if (status >= 204) return true
-  return ['generate', 'look', 'keepAlive'].includes(verb) ? keys !== undefined : lease !== undefined
+  return ['generate', 'look', 'keepAlive'].includes(asked.verb) ? keys !== undefined : lease !== undefined
 }
 
 /** What an answer says of which keys. */
 function opsOf(call: Call, grants: Grants): [keyId: string, op: KeyOp][] {
   const { start, end, asked, answer } = call
-  if (answer === 'unknown' || !isExpected(asked.verb, answer)) return []
+  if (answer === 'unknown' || !isExpected(asked, answer)) return []
   const { status, keys = [], lease } = answer
   const time = { start, end, call }
   switch (asked.verb) {
@@ -134,7 +135,7 @@ function opsOf(call: Call, grants: Grants): [keyId: string, op: KeyOp][] {
       if (status === 404) return [[keyId, { ...time, says: 'unknown' }]]
       if (status === 409) return [[keyId, { ...time, says: 'not-leased' }]]
       if (status === 204) return [[keyId, { ...time, says: 'unblocked', fence }]]
-      return [[keyId, { ...time, says: 'unblock-lost', fence: fence ?? NaN }]]
+      return [[keyId, { ...time, says: 'unblock-lost', fence }]]
     }
   }
 }

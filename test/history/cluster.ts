@@ -26,7 +26,6 @@ export class Cluster {
     this.#main = main
   }
 
-  /** Resolves when all nodes are ready. */
   async start(nodes: number): Promise<void> {
     this.#redis = await startRedis({ teardown: close => void this.#closings.push(close as () => unknown) })
     for (let from = FIRST_PORT + (process.pid % 10_000); this.ports.length < nodes;) {
@@ -35,6 +34,11 @@ export class Cluster {
       this.#nodes.push(this.#node(port))
       from = port + 1
     }
+    await this.ready()
+  }
+
+  /** Resolves when all nodes are. Rejects where one has ended by itself. */
+  async ready(): Promise<void> {
     await Promise.all(this.#nodes.map(node => node.ready()))
   }
 

@@ -26,8 +26,8 @@ export type KeyOp = Timed & { call: Call } & (
     | { says: 'renewed'; fence: number; expiresAt: number; keepAliveBy: number; leaseMs: number }
     | { says: 'released' | 'lost' | 'release-lost'; fence: number }
     | { says: 'seen' | 'kept-alive'; keepAliveBy: number; lease: { fence: number; expiresAt: number } | null }
-    | { says: 'unblocked'; fence: number | undefined }
-    | { says: 'unblock-lost'; fence: number }
+    /** With a fence, only the lease with this one. */
+    | { says: 'unblocked' | 'unblock-lost'; fence: number | undefined }
     | { says: 'not-leased' | 'deleted' | 'unknown' }
   )
 
