@@ -102,6 +102,37 @@ async function nodes(t: Test): Promise<void> {
     t.match(await counts(), { leased: 1, free: 1 })
   })
 
+  await t.test(
+    'a retry at another node that finds a key first is given the same lease as the call that waits',
+    async t => {
+      const { a, b, clock, counts } = await two(t, true)
+      const retry = { scope: 's', fingerprint: 'f' }
+      const first = b.engine.acquire(POOL, { waitMs: 10_000 }, { retry })
+      await until(async () => (await counts()).waiting === 1)
+      await b.settled()
+      await generate(a.engine, 3)
+      const second = await granted(a.engine.acquire(POOL, { waitMs: 10_000 }, { retry }))
+      clock.advance(100)
+      t.equal((await granted(first)).id, second.id)
+      t.match(await counts(), { leased: 1, free: 2, waiting: 0 })
+    }
+  )
+
+  await t.test(
+    'a call that waits is refused where its Idempotency-Key has leased a key for another call meanwhile',
+    async t => {
+      const { a, b, clock, counts } = await two(t, true)
+      const first = b.engine.acquire(POOL, { waitMs: 10_000 }, { retry: { scope: 's', fingerprint: 'f' } })
+      await until(async () => (await counts()).waiting === 1)
+      await b.settled()
+      await generate(a.engine, 3)
+      await granted(a.engine.acquire(POOL, {}, { retry: { scope: 's', fingerprint: 'g' } }))
+      clock.advance(100)
+      t.strictSame(await first, { refusal: 'idempotency-key-reused' })
+      t.match(await counts(), { leased: 1, free: 2, waiting: 0 })
+    }
+  )
+
   await t.test('a policy that another node has changed holds at once, also for what keys are made of', async t => {
     const { a, b } = await two(t)
     await generate(a.engine, 1, POOL)
