@@ -170,6 +170,13 @@ const RIGHT: Facts = {
     acquire(30, 32, A, { holder: 'h', began: 9 }),
     acquire(40, 42, A, { holder: 'h', began: 9 })
   ],
+  'a retry is given another lease once the first has ended': [
+    born(),
+    born('l'),
+    acquire(9, 12, A, { holder: 'h' }),
+    release(20, 30, 5, 204),
+    acquire(25, 52, leaseOf(6, 26, 1000, 'l'), { holder: 'h', began: 9 })
+  ],
   'a retry tells the present end of the life': [
     born(),
     acquire(9, 12, 'unknown', { holder: 'h' }),
@@ -255,6 +262,12 @@ const WRONG: Facts = {
     acquire(9, 12, A),
     acquire(49, 52, B),
     release(53, 54, 5, 'unknown')
+  ],
+  'a retry that is given another lease while the first runs': [
+    born(),
+    born('l'),
+    acquire(9, 12, A, { holder: 'h' }),
+    acquire(49, 52, leaseOf(6, 50, 1000, 'l'), { holder: 'h', began: 9 })
   ],
   'a retry whose lease had ended': [
     born(),

@@ -64,6 +64,10 @@ function historiesOf(calls: readonly Call[], grants: Grants): Map<string, KeyHis
     return history
   }
   for (const grant of grants.all.values()) of(grant.keyId).ops.push(grantOf(grant))
+  for (const { before, after } of grants.repeated()) {
+    const { start, end, call } = after
+    of(before.keyId).ops.push({ start, end, call, says: 'lost', fence: before.fence })
+  }
   for (const call of calls) {
     if (call.answer !== 'unknown') for (const [keyId, op] of opsOf(call, grants)) of(keyId).ops.push(op)
     else if ('keyId' in call.asked) of(call.asked.keyId).lost.push(call)

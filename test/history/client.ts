@@ -94,12 +94,16 @@ export class Client {
     const waitMs = this.#random.below(2) * this.#random.below(1500)
     const isRepeatable = this.#random.below(3) === 0
     const headers: Record<string, string> = isRepeatable ? { 'idempotency-key': holder } : {}
-    let lease: LeaseTold | undefined
     const first = this.#recorder.now()
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const asked = { verb: 'acquire', holder, began: attempt === 1 ? Infinity : first, leaseMs } as const
-      const body = { holder, leaseMs, waitMs }
-      const told = await this.#recorder.record(this.#random, asked, 'POST leases', { body, headers })
+    const attempt = (began: number): Promise<Told | 'refused' | 'unknown'> => {
+      const asked = { verb: 'acquire', holder, began, leaseMs } as const
+      return this.#recorder.record(this.#random, asked, 'POST leases', { body: { holder, leaseMs, waitMs }, headers })
+    }
+    let lease: LeaseTold | undefined
+    // Also at once, at two nodes.
+    const twin = isRepeatable && this.#random.below(3) === 0 ? attempt(first) : undefined
+    for (let attempts = 1; attempts <= ATTEMPTS; attempts++) {
+      const told = await attempt(attempts === 1 && twin === undefined ? Infinity : first)
       const given = membersOf(told).lease
       if (given && given.fence !== lease?.fence) this.#shared.grants++
       lease = given ?? lease
@@ -107,6 +111,7 @@ export class Client {
       const isAgain = isRepeatable && (typeof told === 'string' || this.#random.below(8) === 0)
       if (!isAgain) break
     }
+    await twin
     return lease
   }
 

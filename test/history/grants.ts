@@ -38,6 +38,16 @@ export class Grants {
     this.#compareOrder()
   }
 
+  /** Leases that one holder was given after each other: the one before had ended then, else a retry is given it again. */
+  *repeated(): Iterable<{ before: Grant; after: Grant }> {
+    const last = new Map<string, Grant>()
+    for (const after of [...this.all.values()].sort((a, b) => a.fence - b.fence)) {
+      const before = last.get(after.holder)
+      if (before) yield { before, after }
+      last.set(after.holder, after)
+    }
+  }
+
   #answered(call: Call, { keyId, fence, acquiredAt, expiresAt, keepAliveBy }: LeaseTold): void {
     if (call.asked.verb !== 'acquire') return
     const { holder, began } = call.asked
