@@ -8,6 +8,8 @@ const ANSWER_MS = 5000
 const CONNECT_MS = 5000
 /** How long until a lost connection is tried again: longer each time, up to the last. */
 const RETRY_MS = [50, 100, 200, 500, 1000]
+/** How long until a client that has given up is told to go on. */
+const ANEW_MS = 200
 
 /** The server can't be reached, or can't do what it is asked to at present. */
 export class Unavailable extends Error {
@@ -62,6 +64,7 @@ export class Connection implements Server {
   readonly #ear: Client
   readonly #options: ServerOptions
   #trouble: string | undefined = 'the connection is not made yet'
+  #isClosed = false
 
   constructor(options: ServerOptions) {
     this.#options = options
@@ -72,6 +75,8 @@ export class Connection implements Server {
     for (const event of ['close', 'end']) this.#client.on(event, () => this.#change('the connection is lost'))
     // What an attempt to connect met says more than that.
     this.#client.on('error', (error: Error) => this.#trouble !== undefined && this.#change(error.message))
+    // The client gives up for good where Sentinel tells of a failover while it is being asked for the master.
+    for (const client of [this.#client, this.#ear]) client.on('end', () => this.#connectAnew(client))
     this.#ear.on('error', () => undefined)
     this.#ear.on('message', (_channel: string, message: string) => options.heard(message))
   }
@@ -106,6 +111,7 @@ export class Connection implements Server {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#client.disconnect()
     this.#ear.disconnect()
   }
@@ -123,6 +129,13 @@ export class Connection implements Server {
       if (this.#trouble === undefined || unsure) this.#change(message)
       throw new Unavailable(message, unsure)
     }
+  }
+
+  #connectAnew(client: Client): void {
+    setTimeout(() => {
+      // What it meets is told in #change.
+      if (!this.#isClosed) client.connect().catch(() => undefined)
+    }, ANEW_MS).unref()
   }
 
   #change(trouble: string | undefined): void {
