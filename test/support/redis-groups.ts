@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { until } from './create-engine.ts'
+import { freePort } from './free-port.ts'
 import { SERVERS, startRedis } from './redis-server.ts'
 
 const SLOTS = 16_384
@@ -9,9 +11,13 @@ const SLOTS = 16_384
 /** A cluster of masters, each with an equal share of the slots. */
 export async function startCluster(t: Pick<Test, 'teardown'>, masters = 3) {
   const servers = await Promise.all(
-    Array.from({ length: masters }, () =>
-      startRedis(t, SERVERS[0], ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000'])
-    )
+    Array.from({ length: masters }, async () => {
+      // By default the port of the bus is 10,000 further, which there may not be.
+      const bus = String(await freePort())
+      const timeout = ['--cluster-node-timeout', '2000']
+      const args = ['--cluster-enabled', 'yes', '--cluster-port', bus, ...timeout]
+      return { ...(await startRedis(t, SERVERS[0], args)), bus }
+    })
   )
   const [first] = servers as [(typeof servers)[0]]
   for (const [i, { client }] of servers.entries()) {
@@ -19,7 +25,8 @@ export async function startCluster(t: Pick<Test, 'teardown'>, masters = 3) {
     await client.cluster('ADDSLOTSRANGE', from, to - 1)
     await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1))
   }
-  for (const { port } of servers.slice(1)) await first.client.cluster('MEET', '127.0.0.1', port)
+  for (const { port, bus } of servers.slice(1))
+    await first.client.call('CLUSTER', 'MEET', '127.0.0.1', String(port), bus)
   for (const { client } of servers) {
     await until(async () => {
       const info = await client.cluster('INFO')
@@ -48,5 +55,10 @@ export async function startSentinel(t: Pick<Test, 'teardown'>) {
     const [state] = (await sentinel.client.call('SENTINEL', 'REPLICAS', name)) as string[][]
     return state !== undefined
   })
-  return { master, replica, sentinel, url: `redis+sentinel://127.0.0.1:${sentinel.port}/${name}` }
+  const ear = sentinel.client.duplicate()
+  t.teardown(() => ear.disconnect())
+  await ear.subscribe('+switch-master')
+  /** Resolves when the replica has become the master. */
+  const switched = once(ear, 'message')
+  return { master, replica, switched, url: `redis+sentinel://127.0.0.1:${sentinel.port}/${name}` }
 }

@@ -46,7 +46,7 @@ export async function startRedis(
     await end(server)
     rmSync(directory, { recursive: true, force: true })
   })
-  await client.ping()
+  await answered(client, server)
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
@@ -55,9 +55,20 @@ export async function startRedis(
     /** It comes back with nothing. */
     async restart(): Promise<void> {
       server = start()
-      await client.ping()
+      await answered(client, server)
     }
   }
+}
+
+/** Resolves when the server answers, and rejects where it ends before. */
+async function answered(client: Redis, server: ChildProcess): Promise<void> {
+  const ended = new AbortController()
+  const end = once(server, 'exit', { signal: ended.signal }).then(([code]) => {
+    throw new Error(`the server has ended with code ${code}`)
+  })
+  await Promise.race([client.ping(), end])
+  ended.abort()
+  await end.catch(() => undefined)
 }
 
 async function end(server: ChildProcess): Promise<void> {
