@@ -120,7 +120,7 @@ async function walk(t: Test, seed: number, url: string): Promise<void> {
     },
     async () => {
       const names = new Set(
-        Array.from({ length: 1 + below(3) }, () => pick(['a', 'ab', 'ba', 'x1', 'x2', 'x3', 'x4', 'kab']))
+        Array.from({ length: 1 + below(3) }, () => pick(['a', 'ab', 'ba', 'x1', 'x2', 'x3', 'aab', 'bba', 'kab']))
       )
       const keys = [...names].map(key => ({ key, metadata: pick([null, { c: 'd' }]) }))
       const retry = pick([undefined, { scope: pick(['a', 'b']), fingerprint: pick(['f', 'f', 'g']) }])
