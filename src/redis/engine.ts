@@ -86,9 +86,15 @@ export class RedisEngine implements Engine {
       await this.putPool(DEFAULT_POOL, {})
       await prepare()
     }
-    await this.#prepare()
-    await this.#warn()
+    const epoch = this.#epoch
     this.#started = true
+    try {
+      await this.#prepare()
+      await this.#warn()
+    } catch (error) {
+      // Where the connection was lost in between, it is prepared once that is back, and callers are refused until then.
+      if (epoch === this.#epoch) throw error
+    }
     this.#sweptAt = this.#options.clock.now()
     this.#sweepLater()
   }

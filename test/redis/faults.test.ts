@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
-import type { Operation } from '../../src/engine.ts'
+import type { Engine, Operation } from '../../src/engine.ts'
 import { createRedis } from '../support/create-redis.ts'
 import { generate, granted, refusalOf, until } from '../support/create-engine.ts'
 import { isSkipped, startRedis } from '../support/redis-server.ts'
@@ -128,6 +128,26 @@ async function faults(t: Test): Promise<void> {
     await client.restore(key, 0, replicated, 'REPLACE')
     await client.hset(key, 'ahead', -3_600_000, 'last', 0)
     t.ok((await granted(other.engine.acquire(POOL, {}))).fence > fence, 'for one that has seen it, by any clock')
+  })
+
+  await t.test('a node whose connection is lost while it starts has all that it needs when that is back', async t => {
+    const server = await startRedis(t)
+    const prepare = async (engine: Engine): Promise<void> => {
+      const made = await engine.putPool('needed', {})
+      if ('refusal' in made) throw new Error(made.refusal)
+    }
+    for (const losing of ['view', 'register', 'putPool', 'info']) {
+      await server.client.flushall()
+      const { engine, clock } = await createRedis(t, server.url, { losing, prepare })
+      for (const name of [POOL, 'needed']) {
+        await until(async () => {
+          clock.advance(1000)
+          return 'counts' in (await engine.pool(name))
+        })
+      }
+    }
+    const refused = createRedis(t, server.url, { prepare: async () => Promise.reject(new Error('it never can')) })
+    await t.rejects(refused, { message: 'it never can' })
   })
 
   await t.test('settings of the server that may lose keys are told at the start', async t => {

@@ -11,6 +11,10 @@ export interface CreateRedisOptions {
   deafen?: boolean
   /** The server's own time is asked, not the test's. */
   serverTime?: boolean
+  /** Of the first call of this verb the answer is lost, and with it the connection. */
+  losing?: string
+  /** What the service needs besides. */
+  prepare?: (engine: RedisEngine) => Promise<void>
 }
 
 let nodes = 0
@@ -19,7 +23,7 @@ let nodes = 0
 export async function createRedis(
   t: Pick<Test, 'teardown' | 'error'>,
   url: string,
-  { clock = new SettlingClock(), deafen = false, serverTime = false }: CreateRedisOptions = {}
+  { clock = new SettlingClock(), deafen = false, serverTime = false, losing, prepare }: CreateRedisOptions = {}
 ) {
   const address = parseRedisUrl(url)
   if (address === undefined) throw new Error('no address of a server')
@@ -36,8 +40,9 @@ export async function createRedis(
       (link = new Link(new Connection({ address, heard: deafen ? () => undefined : heard, ...rest }), rest.changed))
   })
   t.teardown(() => engine.close())
-  await engine.start()
   const server = link as Link
+  server.lost = losing
+  await engine.start(async () => prepare?.(engine))
 
   return {
     engine,
@@ -95,7 +100,7 @@ class Link implements Server {
   }
 
   info(): ReturnType<Server['info']> {
-    return this.#server.info()
+    return this.#told('info', () => this.#server.info())
   }
 
   cut(): void {
