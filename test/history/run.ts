@@ -21,7 +21,7 @@ const MARGIN_MS = 3
 const KILL_EVERY_MS = { from: 200, to: 2000 }
 const CUT_EVERY_MS = { from: 100, to: 1000 }
 /** Fewer would show nothing, though what is broken on purpose shows sooner. */
-const GRANTS_AT_LEAST = { sound: 2000, broken: 200 }
+const GRANTS_AT_LEAST = { sound: 500, broken: 100 }
 /** For how long a run on a slow machine goes on to come to them, in seconds. */
 const PATIENCE_S = 120
 const TOLD_AT_MOST = 3
