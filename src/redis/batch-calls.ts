@@ -2,13 +2,12 @@ import type { Engine, Operation, Outcome, Refusal, Retry } from '../engine.ts'
 import type { Random } from '../pool/key-pool.ts'
 import { parseLeaseId } from '../pool/lease-id.ts'
 import { Unavailable } from './connection.ts'
-import { fraction } from './key-factory.ts'
+import { fraction, marksOf } from './key-factory.ts'
 import type { PoolScripts } from './pool-scripts.ts'
 import { readKey, readLease, readRefusal, type Reply } from './replies.ts'
 
 /** How many operations one script does: a few milliseconds of the server's time. */
 const AT_ONCE = 64
-const NOTHING: Reply = ['done', []]
 
 /**
  * Batches, in pieces that are each done as a whole. What a piece came to is kept with it, so a retry of a batch that broke
@@ -30,7 +29,7 @@ export class BatchCalls {
     const outcomes: Outcome[] = []
     for (let from = 0; from === 0 || from < operations.length; from += AT_ONCE) {
       const piece = operations.slice(from, from + AT_ONCE)
-      const marks = retry === undefined ? ['', ''] : [`batch ${from} ${retry.scope}`, retry.fingerprint]
+      const marks = marksOf(retry, `batch ${from} `)
       const asked = piece.map(operation => JSON.stringify(this.#asked(operation, owner)))
       const reply = await this.#scripts
         .untilCaughtUp(() => this.#scripts.run('batch', ...marks, ...asked))
@@ -38,7 +37,7 @@ export class BatchCalls {
           // Pieces before it have been done.
           throw error instanceof Unavailable ? new Unavailable(error.message, error.unsure || from > 0) : error
         })
-      if (reply[0] !== NOTHING[0]) return readRefusal(reply)
+      if (reply[0] !== 'done') return readRefusal(reply)
       for (const [i, answer] of (reply[1] as Reply[]).entries()) {
         outcomes.push(outcomeOf((piece[i] as Operation).op, answer))
       }

@@ -11,6 +11,9 @@ const MAX_NUMBERED = 2 ** 40
 /** How often keys are drawn anew where others took them at the same moment, before the caller is told to come later. */
 const MAX_DRAWS = 100
 
+/** Calls that make keys, whose results stand beside those of batches. */
+const KEYS = 'keys '
+
 /** What generated keys are made of, and the name of this choice: a script that meets another refuses as stale. */
 interface NamedShape {
   name: string
@@ -52,7 +55,7 @@ export class KeyFactory {
       if (!Array.isArray(drawn)) return drawn.reply
       const keys = drawn.flatMap(key => this.#entryOf(key, text))
       const reply = await this.#ask(() =>
-        this.#scripts.run('generate', this.#shape.name, count, ...marksOfKeys(retry), ...keys)
+        this.#scripts.run('generate', this.#shape.name, count, ...marksOf(retry, KEYS), ...keys)
       )
       if (reply[0] !== 'again' && reply[0] !== 'stale') return reply
     }
@@ -63,7 +66,7 @@ export class KeyFactory {
     for (;;) {
       const keys = imports.flatMap(({ key, metadata }) => this.#entryOf(key, metadata ? JSON.stringify(metadata) : ''))
       const reply = await this.#ask(() =>
-        this.#scripts.run('importKeys', this.#shape.name, ...marksOfKeys(retry), ...keys)
+        this.#scripts.run('importKeys', this.#shape.name, ...marksOf(retry, KEYS), ...keys)
       )
       if (reply[0] !== 'stale') return reply
     }
@@ -101,14 +104,9 @@ export class KeyFactory {
   }
 }
 
-/** What a script knows a call by that makes keys. */
-function marksOfKeys(retry: Retry | undefined): [scope: string, fingerprint: string] {
-  return retry === undefined ? ['', ''] : [`keys ${retry.scope}`, retry.fingerprint]
-}
-
-/** What a script knows a retry by. */
-export function marksOf(retry: Retry | undefined): [scope: string, fingerprint: string] {
-  return retry === undefined ? ['', ''] : [retry.scope, retry.fingerprint]
+/** What a script knows a retry by; `call` sets those apart whose results are kept in one place. */
+export function marksOf(retry: Retry | undefined, call = ''): [scope: string, fingerprint: string] {
+  return retry === undefined ? ['', ''] : [call + retry.scope, retry.fingerprint]
 }
 
 function isNumbered({ alphabet, length }: NamedShape): boolean {

@@ -53,10 +53,10 @@ export class PoolScripts {
   }
 
   async #sweep(): Promise<SweepResult | undefined> {
-    for (let slices = 1; ; slices++) {
+    for (;;) {
       const [status, more, dueInMs] = await this.run('sweep', SLICE, this.isWaiting() ? this.#options.node() : '')
       if (status === 'unknown-pool') return undefined
-      if (more === 0) return { dueInMs: dueInMs as number | null, slices }
+      if (more === 0) return { dueInMs: dueInMs as number | null }
     }
   }
 }
@@ -64,5 +64,4 @@ export class PoolScripts {
 export interface SweepResult {
   /** When the next deadline is due; null where there is none. */
   dueInMs: number | null
-  slices: number
 }

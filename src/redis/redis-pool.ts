@@ -71,10 +71,7 @@ export class RedisPool {
     retry?: Retry
   ): Promise<Awaited<ReturnType<Engine['generate']>>> {
     const reply = await this.#factory.generate(count, metadata, retry)
-    if (reply[0] === 'entered') return readKeys(reply)
-    if (reply[0] !== 'keyspace-exhausted') return readRefusal(reply)
-    const pool = await this.view()
-    return 'refusal' in pool ? pool : { refusal: 'keyspace-exhausted', remaining: pool.keyspace.remaining }
+    return reply[0] === 'entered' ? readKeys(reply) : readRefusal(reply)
   }
 
   async importKeys(imports: readonly KeyImport[], retry?: Retry): Promise<Awaited<ReturnType<Engine['importKeys']>>> {

@@ -81,6 +81,7 @@ export function readRefusal<R extends keyof Refusals>([status, ...rest]: Reply):
       return { reason: counts.total === 0 ? 'pool-empty' : 'all-held', retryAfterMs: second, counts }
     },
     'key-exists': () => ({ indexes: first }),
+    'keyspace-exhausted': () => ({ remaining: first }),
     'key-retired': () => ({ indexes: first })
   }
   return { refusal: status, ...members[status]?.() } as Refusal<R>

@@ -1,8 +1,9 @@
 -- acquire: a lease of a random free key, for a caller that is alone or stands in line.
 -- ARGV 3 leaseMs or '', 4 holder, 5 owner, 6 scope of a retry, 7 its fingerprint, 8 whether it would wait ('1'),
 --   9 waiter, 10 … random numbers of 0 … 1
--- Answers granted with the lease; waiting with the number of the arrival and the pool's birth; joined (another node's call of this scope waits); no-free-key with counts and
---   the time to the next end of a hold; behind; lease-too-long; overloaded; idempotency-key-reused; unknown-pool.
+-- Answers granted with the lease; waiting with the number of the arrival and the pool's birth; joined (another node's call
+--   of this scope waits); no-free-key with counts and the time to the next end of a hold; behind; lease-too-long;
+--   overloaded; idempotency-key-reused; unknown-pool.
 -- O(log n).
 function verbs.acquire(a, passesLine, reserved)
   local leaseMs, holder, owner, scope, fingerprint = tonumber(a[1]) or policy.leaseMs, a[2], a[3], a[4], a[5]

@@ -1,7 +1,7 @@
 -- generate: keys that were drawn at random enter, all or none.
 -- ARGV 3 the shape's name, 4 count, 5 scope of a retry, 6 its fingerprint, then for each key: id, key, place, metadata
 -- Answers entered with the keys; again, where one is used by now, or fewer were drawn than are asked for; stale with
---   the shape; keyspace-exhausted with how many are used; pool-full; behind; idempotency-key-reused; unknown-pool.
+--   the shape; keyspace-exhausted with how many remain; pool-full; behind; idempotency-key-reused; unknown-pool.
 -- O(keys * log n).
 function verbs.generate(a)
   local number, scope, fingerprint = tonumber(a[2]), a[3], a[4]
@@ -10,7 +10,7 @@ function verbs.generate(a)
   local outdated = stale(a[1])
   if outdated then return outdated end
   local size, used = space()
-  if size and size - used < number then return { 'keyspace-exhausted', used } end
+  if size and size - used < number then return { 'keyspace-exhausted', size - used } end
   local full = isFullFor(number)
   if full then return full end
   local keys = {}

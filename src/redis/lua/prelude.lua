@@ -90,12 +90,25 @@ local function isGone(waiter)
   return not seen or now - seen > NODE_MS
 end
 
+-- The earliest of the instants by which some sets are sorted; nil where there is none.
+local function soonestOf(...)
+  local soonest
+  for _, set in ipairs({ ... }) do
+    local first = tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2])
+    if first and (not soonest or first < soonest) then soonest = first end
+  end
+  return soonest
+end
+
+-- In how many milliseconds an instant is; false where there is none, which a reply can hold.
+local function inMs(instant)
+  return instant and max(0, instant - now) or false
+end
+
 -- Whether the sweep has work left that may change an answer.
 local function isDue()
-  for _, set in ipairs({ HOLDS, LIVES }) do
-    local first = call('ZRANGE', set, 0, 0, 'WITHSCORES')
-    if first[2] and tonumber(first[2]) <= now then return true end
-  end
+  local soonest = soonestOf(HOLDS, LIVES)
+  if soonest and soonest <= now then return true end
   local waiter = call('ZRANGE', LINE, 0, 0)[1]
   return waiter ~= nil and isGone(waiter)
 end
@@ -240,8 +253,7 @@ local function counts()
 end
 
 local function noFreeKey()
-  local first = call('ZRANGE', HOLDS, 0, 0, 'WITHSCORES')
-  return { 'no-free-key', counts(), first[2] and max(0, first[2] - now) or false }
+  return { 'no-free-key', counts(), inMs(soonestOf(HOLDS)) }
 end
 
 -- The nodes whose waiters stand first in line are told that there are free keys. Nothing depends on their hearing it.

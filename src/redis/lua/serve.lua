@@ -34,10 +34,5 @@ function verbs.serve(a)
     answers[#answers + 1] = answer
   end
   local isBehind = isDue() or hasMore
-  local soonest = false
-  for _, set in ipairs({ HOLDS, LIVES }) do
-    local first = call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]
-    if first and (not soonest or tonumber(first) < soonest) then soonest = tonumber(first) end
-  end
-  return { 'served', isBehind and 1 or 0, soonest and max(0, soonest - now), answers }
+  return { 'served', isBehind and 1 or 0, inMs(soonestOf(HOLDS, LIVES)), answers }
 end

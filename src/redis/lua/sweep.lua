@@ -9,10 +9,6 @@ function verbs.sweep(a)
   if a[2] then call('ZADD', NODES, now, a[2]) end
   dropDead(limit)
   call('ZREMRANGEBYSCORE', NODES, '-inf', now - 2 * NODE_MS)
-  local soonest = false
-  for _, set in ipairs({ HOLDS, LIVES, ENDS }) do
-    local first = call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]
-    if first and (not soonest or tonumber(first) < soonest) then soonest = tonumber(first) end
-  end
-  return { 'swept', (soonest and soonest <= now or isDue()) and 1 or 0, soonest and max(0, soonest - now) }
+  local soonest = soonestOf(HOLDS, LIVES, ENDS)
+  return { 'swept', (soonest and soonest <= now or isDue()) and 1 or 0, inMs(soonest) }
 end
