@@ -10,9 +10,13 @@ export function readRecord(ring: Keyring, id: string): KeyRecord | RetiredRecord
     const place = ring.retiredPlaceOf(id)
     return place === undefined ? undefined : { place }
   }
+  return { ...readSlot(ring, slot), key: ring.keyOf(slot), owner: ring.ownerOf(slot) }
+}
+
+/** What lasts about the living key of a slot, but for its secret and its owner, which are not for everybody. */
+export function readSlot(ring: Keyring, slot: number): Omit<KeyRecord, 'key' | 'owner'> {
   const { records } = ring
   return {
-    key: ring.keyOf(slot),
     serial: records.get(slot, SERIAL),
     createdAt: records.get(slot, CREATED_AT),
     activatedAt: ring.activatedAt.get(slot),
@@ -23,7 +27,6 @@ export function readRecord(ring: Keyring, id: string): KeyRecord | RetiredRecord
     fence: records.get(slot, FENCE),
     holdMs: records.getInteger(slot, HOLD_MS),
     holder: ring.holders.get(slot),
-    owner: ring.ownerOf(slot),
     metadata: ring.metadata.get(slot)
   }
 }

@@ -1,24 +1,11 @@
 import type { Keyring } from './keyring.ts'
-import { ACQUIRED_AT, CREATED_AT, FENCE, HOLD_MS, KEEP_ALIVE_BY, SERIAL, UNTIL } from './records.ts'
+import { readSlot } from './recorder.ts'
+import { ACQUIRED_AT, FENCE, KEEP_ALIVE_BY, UNTIL } from './records.ts'
 import { type KeyView, type LeaseView, viewKey, viewLease } from './views.ts'
 
 /** The living key of a slot; its deadlines have been applied. */
 export function viewKeyAt(ring: Keyring, slot: number, now: number, reveal: boolean): KeyView {
-  const { records } = ring
-  const record = {
-    serial: records.get(slot, SERIAL),
-    createdAt: records.get(slot, CREATED_AT),
-    activatedAt: ring.activatedAt.get(slot),
-    keepAliveBy: records.get(slot, KEEP_ALIVE_BY),
-    state: ring.stateOf(slot),
-    until: records.get(slot, UNTIL),
-    acquiredAt: records.get(slot, ACQUIRED_AT),
-    fence: records.get(slot, FENCE),
-    holdMs: records.getInteger(slot, HOLD_MS),
-    holder: ring.holders.get(slot),
-    metadata: ring.metadata.get(slot)
-  }
-  return viewKey(ring.idOf(slot), record, now, reveal ? ring.keyOf(slot) : undefined)
+  return viewKey(ring.idOf(slot), readSlot(ring, slot), now, reveal ? ring.keyOf(slot) : undefined)
 }
 
 /** The running lease of a slot. What a lease does not show is not read: each column is a cache miss. */
