@@ -1,8 +1,7 @@
 import t, { type Test } from 'tap'
-import { createRedis } from '../support/create-redis.ts'
+import { createTwo } from '../support/create-redis.ts'
 import { byNow, generate, granted, until } from '../support/create-engine.ts'
 import { isSkipped, startRedis } from '../support/redis-server.ts'
-import { SettlingClock } from '../support/settling-clock.ts'
 
 const POOL = 'default'
 
@@ -11,20 +10,18 @@ if (!isSkipped(t)) await nodes(t)
 async function nodes(t: Test): Promise<void> {
   const server = await startRedis(t)
 
-  /** Two nodes over an empty server, that share a time. */
+  /** Two nodes, and a way to have callers wait. */
   async function two(t: Test, deafen = false) {
-    await server.client.flushall()
-    const clock = new SettlingClock()
-    const [a, b] = [await createRedis(t, server.url, { clock }), await createRedis(t, server.url, { clock, deafen })]
-    const counts = async () => (await granted(a.engine.pool(POOL))).counts
+    const nodes = await createTwo(t, server, { deafen })
+    const { counts } = nodes
     /** Somebody waits at a node. */
-    const wait = async ({ engine }: typeof a, holder: string, waitMs = 60_000) => {
+    const wait = async ({ engine }: typeof nodes.a, holder: string, waitMs = 60_000) => {
       const { waiting } = await counts()
       const answer = engine.acquire(POOL, { holder, waitMs })
       await until(async () => (await counts()).waiting === waiting + 1)
       return answer
     }
-    return { a, b, clock, counts, wait }
+    return { ...nodes, wait }
   }
 
   await t.test('a key leased on one node is released through the other', async t => {

@@ -1,8 +1,7 @@
 import t, { type Test } from 'tap'
-import { createRedis } from '../support/create-redis.ts'
+import { createTwo } from '../support/create-redis.ts'
 import { byNow, generate, granted, refusalOf, until } from '../support/create-engine.ts'
 import { isSkipped, startRedis } from '../support/redis-server.ts'
-import { SettlingClock } from '../support/settling-clock.ts'
 
 const POOL = 'default'
 /** How long a node is believed to be alive that tells nothing. */
@@ -13,14 +12,12 @@ if (!isSkipped(t)) await waiting(t)
 async function waiting(t: Test): Promise<void> {
   const server = await startRedis(t)
 
-  /** Two nodes over an empty server, that share a time. */
+  /** Two nodes, and a way to have callers wait. */
   async function two(t: Test, deafen = false) {
-    await server.client.flushall()
-    const clock = new SettlingClock()
-    const [a, b] = [await createRedis(t, server.url, { clock }), await createRedis(t, server.url, { clock, deafen })]
-    const counts = async () => (await granted(a.engine.pool(POOL))).counts
+    const nodes = await createTwo(t, server, { deafen })
+    const { counts } = nodes
     /** Callers wait at a node, one after the other. */
-    const queueUp = async ({ engine }: typeof a, callers: number) => {
+    const queueUp = async ({ engine }: typeof nodes.a, callers: number) => {
       const { waiting } = await counts()
       const answers = Array.from({ length: callers }, (_, i) =>
         Promise.resolve(engine.acquire(POOL, { holder: `${i}`, waitMs: 60_000 }))
@@ -28,7 +25,7 @@ async function waiting(t: Test): Promise<void> {
       await until(async () => (await counts()).waiting === waiting + callers)
       return answers
     }
-    return { a, b, clock, counts, queueUp }
+    return { ...nodes, queueUp }
   }
 
   await t.test('a key that lives is found among those that died at the same moment', async t => {

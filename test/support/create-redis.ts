@@ -2,6 +2,7 @@ import type { Test } from 'tap'
 import { Connection, type Server, Unavailable } from '../../src/redis/connection.ts'
 import { RedisEngine } from '../../src/redis/engine.ts'
 import { parseRedisUrl } from '../../src/redis/redis-url.ts'
+import { granted } from './create-engine.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SettlingClock } from './settling-clock.ts'
 
@@ -65,6 +66,18 @@ export async function createRedis(
       server.look = look
     }
   }
+}
+
+/** Two nodes over an emptied server, that share a time. `deafen`: the second hears of nothing that the first does. */
+export async function createTwo(
+  t: Pick<Test, 'teardown' | 'error'>,
+  { url, client }: { url: string; client: { flushall(): Promise<unknown> } },
+  { deafen = false } = {}
+) {
+  await client.flushall()
+  const clock = new SettlingClock()
+  const [a, b] = [await createRedis(t, url, { clock }), await createRedis(t, url, { clock, deafen })]
+  return { a, b, clock, counts: async () => (await granted(a.engine.pool('default'))).counts }
 }
 
 /** A connection that can be cut, and tells how many calls are under way. */
